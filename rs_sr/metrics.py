@@ -10,7 +10,7 @@ import math
 import torch
 from torch import Tensor
 
-# %% ../nbs/02_metrics.ipynb #d7f190d3
+# %% ../nbs/02_metrics.ipynb #ec9a55ce
 def _check_one(name: str, image: Tensor):
     "Raise with one clear sentence unless `image` is a float batch (B, C, H, W) with values in [0, 1]."
     if not isinstance(image, Tensor):
@@ -27,8 +27,9 @@ def _check_one(name: str, image: Tensor):
         raise ValueError(f"{name} contains NaN, so no metric is defined; "
                          "find the first layer or training step that produced it")
     if lo < -1e-6 or hi > 1 + 1e-6:
-        raise ValueError(f"{name} must be in [0, 1], got [{lo:.4g}, {hi:.4g}]; call "
-                         "Normalization.to_pixels(..., clamp=True) on a network's output, divide 8-bit values by 255")
+        raise ValueError(f"{name} must be in [0, 1], got [{lo:.4g}, {hi:.4g}]; "
+                         "call Normalization.to_pixels(..., clamp=True) on a network's output, "
+                         "divide 8-bit values by 255")
 
 # %% ../nbs/02_metrics.ipynb #1460dac7
 def _check(pred: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:

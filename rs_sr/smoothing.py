@@ -5,10 +5,10 @@
 # %% auto #0
 __all__ = ['Estimate', 'SmoothedModel']
 
-# %% ../nbs/04_smoothing.ipynb #d6c397a0
+# %% ../nbs/04_smoothing.ipynb #690ccab4
 import math
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import NamedTuple
 import numpy as np
 import torch
@@ -27,7 +27,7 @@ class Estimate(NamedTuple):
         "Root mean square of the standard error over the elements of each image."
         return self.std_error.square().reshape(len(self.std_error), -1).mean(1).sqrt()
 
-# %% ../nbs/04_smoothing.ipynb #bf86c9f0
+# %% ../nbs/04_smoothing.ipynb #079e202e
 def _draw_seeds(
     seed: int,  # names the call, >= 0
     n: int,     # how many draws
@@ -36,6 +36,14 @@ def _draw_seeds(
     words = np.random.SeedSequence(seed).generate_state(n + n//100 + 64, np.uint32)
     first = np.sort(np.unique(words, return_index=True)[1])
     return words[first[:n]].tolist()
+
+def _noisy_copies(y: Tensor, sigma: float, seeds: list[int], antithetic: bool) -> Tensor:
+    "Return all noisy copies of a batch, (draws * signs * B, ...)."
+    gen = torch.Generator(device=y.device)
+    noise = sigma*torch.stack([torch.randn(y.shape, generator=gen.manual_seed(seed), dtype=y.dtype,
+                                           device=y.device) for seed in seeds])
+    if antithetic: return torch.stack([y + noise, y - noise], 1).flatten(0, 2)
+    return (y + noise).flatten(0, 1)
 
 # %% ../nbs/04_smoothing.ipynb #431104fd
 @contextmanager
@@ -48,48 +56,104 @@ def _eval_mode(model: nn.Module):
     finally:
         for module, training in modes: module.training = training
 
-# %% ../nbs/04_smoothing.ipynb #02e6cd90
+# %% ../nbs/04_smoothing.ipynb #387907fb
 def _check_settings(base, sigma, k, antithetic, clamp, seed, chunk):
     "Raise with one clear sentence if a setting of `SmoothedModel` makes no sense."
     if not isinstance(base, nn.Module):
-        raise TypeError(f"base must be a torch.nn.Module, got {type(base).__name__}; put the function into a "
-                        "Module's forward")
+        raise TypeError(f"base must be a torch.nn.Module, got {type(base).__name__}; "
+                        "put the function into a Module's forward")
     if not (math.isfinite(sigma) and sigma >= 0):
         raise ValueError(f"sigma must be a number >= 0, got {sigma}; 0 switches smoothing off")
     for name, value in (("k", k), ("chunk", chunk)):
         if value != int(value) or value < 1:
             raise ValueError(f"{name} must be a whole number >= 1, got {value}")
     if antithetic and k % 2:
-        raise ValueError(f"antithetic draws come in pairs, so k must be even, got {k}; take k={k + 1} or antithetic=False")
+        raise ValueError(f"antithetic draws come in pairs, so k must be even, got {k}; "
+                         f"take k={k + 1} or antithetic=False")
     if seed is not None and (seed != int(seed) or seed < 0):
-        raise ValueError(f"seed must be None or a whole number >= 0, got {seed}; None draws fresh noise at every call")
-    if clamp is not None and not (len(clamp) == 2 and bool(torch.all(torch.as_tensor(clamp[0]) < torch.as_tensor(clamp[1])))):
-        raise ValueError("clamp must be (low, high) with low < high everywhere; use IMAGENET_MINI.model_range()")
+        raise ValueError(f"seed must be None or a whole number >= 0, got {seed}; "
+                         "None draws fresh noise at every call")
+    if clamp is None: return
+    if len(clamp) != 2 or not (torch.as_tensor(clamp[0]) < torch.as_tensor(clamp[1])).all():
+        raise ValueError("clamp must be (low, high) with low < high everywhere; "
+                         "use IMAGENET_MINI.model_range()")
 
-# %% ../nbs/04_smoothing.ipynb #679dbe51
+# %% ../nbs/04_smoothing.ipynb #9d74db1a
 def _check_measurements(y):
     "Raise with one clear sentence unless `y` is a non-empty batch of finite floating point numbers."
     if not (isinstance(y, Tensor) and y.is_floating_point()):
-        raise ValueError(f"y must be a floating point torch.Tensor, got {getattr(y, 'dtype', type(y).__name__)}; "
+        got = getattr(y, "dtype", type(y).__name__)
+        raise ValueError(f"y must be a floating point torch.Tensor, got {got}; "
                          "call Normalization.to_model on pixels first")
     if y.ndim < 1 or y.numel() == 0:
-        raise ValueError(f"y must have shape (B, ...) with at least one measurement, got {tuple(y.shape)}")
+        raise ValueError("y must have shape (B, ...) with at least one measurement, "
+                         f"got {tuple(y.shape)}")
     if not torch.isfinite(y).all():
-        raise ValueError("y contains NaN or infinity, so its mean answer is not defined; check the attack or the "
-                         "loading step that made it")
+        raise ValueError("y contains NaN or infinity, so its mean answer is not defined; "
+                         "check the attack or the loading step that made it")
 
-# %% ../nbs/04_smoothing.ipynb #f9eb1d6f
+# %% ../nbs/04_smoothing.ipynb #6473c07b
+def _answer(g, z: Tensor) -> Tensor:
+    "Ask the base of the smoothed model `g` in evaluation mode, and clamp."
+    with _eval_mode(g.base): out = g.base(z)
+    return out if g.low is None else out.clamp(g.low.to(out.device), g.high.to(out.device))
+
+def _draws(g, y: Tensor, grad: bool) -> Iterator[Tensor]:
+    "Yield chunk after chunk of independent draws (n, B, ...): answers, or the means of pairs."
+    seed = int(torch.randint(2**63 - 1, ())) if g.seed is None else g.seed
+    sigma, antithetic, signs = g.sigma, g.antithetic, 2 if g.antithetic else 1
+    seeds, size = _draw_seeds(seed, g.k//signs), max(1, g.chunk//(signs*len(y)))
+    for some in (seeds[i:i + size] for i in range(0, len(seeds), size)):
+        rows = [slice(a, a + g.chunk) for a in range(0, len(some)*signs*len(y), g.chunk)]
+        if grad:
+            def again(y, r, some=some): return _answer(g, _noisy_copies(y, sigma, some, antithetic)[r])
+            parts = [checkpoint(again, y, r, use_reentrant=False, preserve_rng_state=False)
+                     for r in rows]
+        else:
+            noisy = _noisy_copies(y, sigma, some, antithetic)
+            parts = [_answer(g, noisy[r]) for r in rows]
+        out = torch.cat(parts)
+        out = out.to(torch.promote_types(out.dtype, torch.float32))
+        yield out.reshape(len(some), signs, len(y), *out.shape[1:]).mean(1)
+
+# %% ../nbs/04_smoothing.ipynb #87517d28
+def _wide(x: Tensor) -> torch.dtype:
+    "Choose the precision of sums: double where the device of `x` has it."
+    return torch.float32 if x.device.type == "mps" else torch.float64
+
+def _mean_and_error(chunks: Iterator[Tensor]) -> Estimate:
+    "Combine chunks of independent draws, each (n, B, ...), into their mean and standard error."
+    n, mean, spread = 0, 0., 0.
+    for draws in chunks:
+        wide, m = draws.to(_wide(draws)), len(draws)
+        centre = wide.mean(0)
+        step = centre - mean
+        mean = mean + step*(m/(n + m))
+        spread = spread + (wide - centre).square().sum(0) + step.square()*(n*m/(n + m))
+        n += m
+    if n < 2: raise ValueError("a standard error needs two independent draws; take k >= 2, "
+                               "or k >= 4 with antithetic pairs")
+    return Estimate(mean.to(draws.dtype), (spread/(n*(n - 1))).sqrt().to(draws.dtype))
+
+def _mean(chunks: Iterator[Tensor]) -> Tensor:
+    "Combine chunks of independent draws, each (n, B, ...), into their mean only."
+    n, total = 0, 0.
+    for draws in chunks:
+        n, total = n + len(draws), total + draws.sum(0, dtype=_wide(draws))
+    return (total/n).to(draws.dtype)
+
+# %% ../nbs/04_smoothing.ipynb #90860bea
 class SmoothedModel(nn.Module):
     "Answer with the mean of a base model over Gaussian noise on its input."
     def __init__(self,
-        base: nn.Module,          # estimator y -> x_hat that treats each image on its own; always asked in eval mode
-        sigma: float,             # standard deviation of the noise, in the units of `y`; 0: the base model itself
-        k: int = 50,              # draws, that is, base model calls per measurement; 50 as in the thesis
+        base: nn.Module,          # estimator y -> x_hat, image by image; always asked in eval mode
+        sigma: float,             # std of the noise, in the units of `y`; 0: the base model itself
+        k: int = 50,              # draws, i.e. base model calls per measurement; 50 as in the thesis
         *,
-        antithetic: bool = True,  # True: draws in pairs +delta, -delta (k even), which removes the linear part of the error
-        clamp: tuple | None = None,  # (low, high) for every single draw, numbers or (C, 1, 1), in output units; None: no clamp
-        seed: int | None = None,  # None: fresh noise at every call; a number: the same noise at every call
-        chunk: int = 16,          # noisy measurements forwarded at a time: bounds the memory, does not change the result
+        antithetic: bool = True,  # True: pairs +delta, -delta (k even): no error from the linear part
+        clamp: tuple | None = None,  # (low, high) for each draw, numbers or (C, 1, 1), in output units
+        seed: int | None = None,  # None: fresh noise at each call; a number: the same noise each time
+        chunk: int = 16,          # noisy measurements forwarded at a time: bounds memory, not the result
     ):
         super().__init__()
         _check_settings(base, sigma, k, antithetic, clamp, seed, chunk)
@@ -105,8 +169,9 @@ class SmoothedModel(nn.Module):
         "Estimate the smoothed answer, with gradients where they are wanted."
         _check_measurements(y)
         wanted = y.requires_grad or any(p.requires_grad for p in self.base.parameters())
-        if torch.is_grad_enabled() and wanted: return self._mean(y, grad=True)
-        with torch.no_grad(), frozen(self.base): return self._mean(y, grad=False)
+        grad = torch.is_grad_enabled() and wanted
+        with nullcontext() if grad else frozen(self.base), torch.set_grad_enabled(grad):
+            return _answer(self, y) if self.sigma == 0 else _mean(_draws(self, y, grad))
 
     def estimate(self,
         y: Tensor,   # measurements, (B, ...), in the units of the base model
@@ -114,64 +179,11 @@ class SmoothedModel(nn.Module):
         "Estimate the smoothed answer together with its standard error."
         _check_measurements(y)
         with torch.no_grad(), frozen(self.base):
-            if self.sigma == 0:
-                mean = self._answer(y)
-                return Estimate(mean, torch.zeros_like(mean))
-            return _mean_and_error(self._draws(y, grad=False))
+            if self.sigma > 0: return _mean_and_error(_draws(self, y, grad=False))
+            mean = _answer(self, y)
+            return Estimate(mean, torch.zeros_like(mean))
 
     def extra_repr(self) -> str:  # the settings, for print(model)
         "Name the settings."
         return (f"sigma={self.sigma}, k={self.k}, antithetic={self.antithetic}, "
                 f"clamp={self.low is not None}, seed={self.seed}, chunk={self.chunk}")
-
-    def _mean(self, y, grad):
-        if self.sigma == 0: return self._answer(y)
-        n, total = 0, 0
-        for draws in self._draws(y, grad):
-            n, total = n + len(draws), total + draws.sum(0, dtype=_wide(draws))
-        return (total/n).to(draws.dtype)
-
-    def _draws(self, y, grad):
-        "Yield chunk after chunk of independent draws (n, B, ...): single answers, or the means of pairs."
-        seed = int(torch.randint(2**63 - 1, ())) if self.seed is None else self.seed
-        signs = 2 if self.antithetic else 1
-        seeds, size = _draw_seeds(seed, self.k//signs), max(1, self.chunk//(signs*len(y)))
-        for some in (seeds[i:i + size] for i in range(0, len(seeds), size)):
-            rows = [slice(a, a + self.chunk) for a in range(0, len(some)*signs*len(y), self.chunk)]
-            if grad: parts = [checkpoint(self._again, y, some, r, use_reentrant=False, preserve_rng_state=False)
-                              for r in rows]
-            else:
-                noisy = self._noisy(y, some)
-                parts = [self._answer(noisy[r]) for r in rows]
-            out = torch.cat(parts)
-            out = out.to(torch.promote_types(out.dtype, torch.float32))
-            yield out.reshape(len(some), signs, len(y), *out.shape[1:]).mean(1)
-
-    def _noisy(self, y, seeds):
-        "Return all noisy copies of the batch, (draws * signs * B, ...)."
-        generator = torch.Generator(device=y.device)
-        noise = self.sigma*torch.stack([torch.randn(y.shape, generator=generator.manual_seed(s), dtype=y.dtype,
-                                                    device=y.device) for s in seeds])
-        return torch.stack([y + noise, y - noise], 1).flatten(0, 2) if self.antithetic else (y + noise).flatten(0, 1)
-
-    def _again(self, y, seeds, rows): return self._answer(self._noisy(y, seeds)[rows])
-
-    def _answer(self, z):
-        with _eval_mode(self.base): out = self.base(z)
-        return out if self.low is None else out.clamp(self.low.to(out.device), self.high.to(out.device))
-
-# %% ../nbs/04_smoothing.ipynb #d9350607
-def _wide(x: Tensor) -> torch.dtype: return torch.float32 if x.device.type == "mps" else torch.float64
-
-def _mean_and_error(chunks: Iterator[Tensor]) -> Estimate:
-    "Combine chunks of independent draws, each (n, B, ...), into their mean and standard error."
-    n, mean, spread = 0, 0., 0.
-    for draws in chunks:
-        wide, m = draws.to(_wide(draws)), len(draws)
-        centre = wide.mean(0)
-        step = centre - mean
-        mean = mean + step*(m/(n + m))
-        spread = spread + (wide - centre).square().sum(0) + step.square()*(n*m/(n + m))
-        n += m
-    if n < 2: raise ValueError("a standard error needs two independent draws; take k >= 2, or k >= 4 with antithetic pairs")
-    return Estimate(mean.to(draws.dtype), (spread/(n*(n - 1))).sqrt().to(draws.dtype))

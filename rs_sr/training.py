@@ -23,7 +23,7 @@ from .unet import UNetSR, frozen
 from .metrics import psnr, ssim
 from .attacks import eps_from_rel, pgd
 
-# %% ../nbs/06_training.ipynb #4e966f93
+# %% ../nbs/06_training.ipynb #8eaf2284
 @dataclass(frozen=True)
 class TrainConfig:
     "Everything that determines a training run."
@@ -35,12 +35,12 @@ class TrainConfig:
     eps_rel: float = 0.02  # relative attack radius, model units; used by "adversarial"
     attack_steps: int = 5  # PGD steps; used by "adversarial"
     attack_step: float | None = None  # step size in multiples of the radius; None: 2.5 / attack_steps
-    epochs: int = 60  # passes over the photographs
+    epochs: int = 30  # passes over the photographs
     batch_size: int = 32  # photographs a step, over all processes
     crop: int = 96  # side of the training pairs, pixels; a multiple of 16 saves padding
     region: int | None = 224  # side kept of each photograph for random crops, pixels; None: crop + 8
     augment: bool = True  # random crops and flips; False: centre crops
-    learning_rate: float = 2e-3  # of Adam, at its peak
+    learning_rate: float = 5e-3  # of Adam, at its peak
     schedule: str = "cosine"  # "cosine": 2 % warm-up, then down to zero; "constant"
     residual: bool = True  # False: the thesis network
     features: Sequence[int] = (8, 16, 32, 64)  # channels of the U-Net
@@ -252,7 +252,7 @@ def train(
     if main: _finish(config, net, log, len(train_set), device)
     return TrainResult(net.eval(), log, out)
 
-# %% ../nbs/06_training.ipynb #bcbce1aa
+# %% ../nbs/06_training.ipynb #c20f6a32
 def _datasets(config):
     root = Path(config.data)
     layout = (root/"train").is_dir()
@@ -278,7 +278,7 @@ def _finish(config, net, log, n, device):
     with tempfile.TemporaryDirectory(dir=out) as draft:
         net.save_pretrained(draft)
         for name in ("config.json", "model.safetensors"): os.replace(Path(draft)/name, out/name)
-    record = {"config": {**asdict(config), "data": Path(config.data).name, "out": out.name}, "photographs": n, **provenance(device)}
+    record = {"config": {**asdict(config), "data": Path(config.data).name, "out": out.name, "init": config.init and Path(config.init).name}, "photographs": n, **provenance(device)}
     with atomic(out/"training.json") as draft: draft.write_text(json.dumps(record | {"validation": log[-1] if log else {}}, indent=1) + "\n")
 
 # %% ../nbs/06_training.ipynb #769ea394

@@ -111,7 +111,7 @@ def write_readme(url: str) -> None:
 
 if __name__ == "__main__":
     os.chdir(ROOT)
-    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
+    sys.path.insert(0, str(ROOT))  # this checkout, whatever is installed; the worker processes take it over
     refresh_quarto_yml()
     write_sidebar()
     if "--prepare" not in sys.argv:
