@@ -109,7 +109,7 @@ def pgd(
                 e = project(e + size(step) * direction, radius, norm)
     return best
 
-# %% ../nbs/03_attacks.ipynb #54a838dd
+# %% ../nbs/03_attacks.ipynb #79d48f53
 def worst_linear(
     s: Tensor,  # singular values of Q, (n,), not negative
     b: Tensor,  # clean error in the left singular basis, (B, n)
@@ -122,7 +122,7 @@ def worst_linear(
     c = s * b
     low = torch.full_like(b[:, :1], top**2)
     high = low + c.norm(dim=1, keepdim=True) / eps + 1e-300
-    for _ in range(100):
+    for _ in range(60):
         middle = (low + high) / 2
         long = (c / (middle - s**2).clamp_min(1e-300)).norm(dim=1, keepdim=True) > eps
         low, high = torch.where(long, middle, low), torch.where(long, high, middle)

@@ -7,7 +7,7 @@ __all__ = ['IMAGENET_MINI', 'EXTENSIONS', 'Normalization', 'load_photo', 'sample
            'check_scale', 'enlargement_matrix', 'project_to_range', 'list_photos', 'PhotoCache', 'center_region',
            'build_cache', 'SRDataset', 'download_imagenet_mini']
 
-# %% ../nbs/00_data.ipynb #db262502
+# %% ../nbs/00_data.ipynb #c5da5a2f
 import csv, hashlib, json, os, shutil, tempfile
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import interpolate
 from torch.utils.data import Dataset
+import rs_sr
 
 # %% ../nbs/00_data.ipynb #bb687f02
 @dataclass(frozen=True)
@@ -81,12 +82,12 @@ def load_photo(
         reason = " ".join(str(error).split()) or type(error).__name__
         raise ValueError(f"cannot read {path} as a photograph: {reason}; remove or replace the file") from error
 
-# %% ../nbs/00_data.ipynb #8346369e
+# %% ../nbs/00_data.ipynb #6f2ff7a8
 def sample_photos(
     split: str = "test",  # "test": 28 crops of 4 photographs; "train": 74 crops of 11 others
 ) -> Path:  # folder of PNG files, 160 x 160 pixels
     "Return the folder of embedded photographs."
-    folder = Path(__file__).parent/"photos"/split
+    folder = Path(rs_sr.__file__).parent/"photos"/split
     if split not in ("train", "test"): raise ValueError(f'split must be "train" or "test", got {split!r}')
     return folder
 

@@ -113,9 +113,10 @@ def _from_pretrained(cls,
 
 UNetSR.from_pretrained = classmethod(_from_pretrained)
 
-# %% ../nbs/01_unet.ipynb #9a7f8379
+# %% ../nbs/01_unet.ipynb #a3c88876
 def pretrained_models():  # -> DataFrame, one row a network: training, clean and attacked PSNR on `test`
     "List the weights that ship with the package, with their measured figures."
     import pandas as pd
     cards = [(p.parent.name, json.loads(p.read_text())) for p in sorted(_WEIGHTS.glob("*/training.json"))]
-    return pd.DataFrame([{"name": name, **card["config"], **card.get("figures", {})} for name, card in cards])
+    return pd.DataFrame([{"name": name, **{k: card["config"][k] for k in ("scale", "method", "sigma_f", "eps_rel", "residual")},
+                          "sigma_g": card.get("sigma_g", 0.0), **card.get("figures", {})} for name, card in cards])
