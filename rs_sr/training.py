@@ -6,8 +6,8 @@
 __all__ = ['PRESETS', 'TrainConfig', 'batch_indices', 'step_generator', 'perturb', 'learning_rate', 'provenance', 'atomic',
            'validate', 'TrainResult', 'train', 'export_weights', 'model_card']
 
-# %% ../nbs/06_training.ipynb #0c91e193
-import json, math, os, platform, subprocess, sys, tempfile, time
+# %% ../nbs/06_training.ipynb #0e0bd6f6
+import json, math, os, platform, re, subprocess, sys, tempfile, time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields
@@ -115,7 +115,7 @@ def learning_rate(
     warm = max(1, total // 50)
     return config.learning_rate * min(1, (step + 1) / warm) * (1 + math.cos(math.pi * step / total)) / 2
 
-# %% ../nbs/06_training.ipynb #4a4b21f9
+# %% ../nbs/06_training.ipynb #1622793b
 def provenance(
     device: torch.device | str = "cpu",  # where the numbers were computed
 ) -> dict:  # JSON-ready
@@ -126,7 +126,7 @@ def provenance(
         except (OSError, subprocess.SubprocessError): return ""
     device = torch.device(device)
     return {
-        "command": " ".join([Path(sys.argv[0]).name, *sys.argv[1:]]) if "ipykernel" not in sys.argv[0] else "notebook",
+        "command": re.sub(r"(^|[\s=])/\S*/", r"\1", " ".join(sys.argv)) if "ipykernel" not in sys.argv[0] else "notebook",  # no folders of this machine
         "commit": git("rev-parse", "HEAD") or "not a checkout", "changed": bool(git("status", "--porcelain", "--", "*.py")),
         "versions": {m.__name__: m.__version__ for m in (rs_sr, torch, np, torchmetrics, accelerate)} | {"python": platform.python_version()},
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else f"{platform.machine()} CPU, {torch.get_num_threads()} threads",
@@ -281,12 +281,13 @@ def _finish(config, net, log, n, device):
     record = {"config": {**asdict(config), "data": Path(config.data).name, "out": out.name, "init": config.init and Path(config.init).name}, "photographs": n, **provenance(device)}
     with atomic(out/"training.json") as draft: draft.write_text(json.dumps(record | {"validation": log[-1] if log else {}}, indent=1) + "\n")
 
-# %% ../nbs/06_training.ipynb #769ea394
+# %% ../nbs/06_training.ipynb #99f38d6f
 def export_weights(
     run: str | Path,  # folder of a finished training run
     dest: str | Path,  # folder to write: model.safetensors, config.json, training.json, README.md
     pairs: SRDataset,  # validation pairs on which the cost of rounding is measured
     figures: dict | None = None,  # measured figures for the card, name -> number
+    sigma_g: float = 0.0,  # smoothing level chosen on validation photographs, model units; 0: no smoothing
 ) -> float:  # dB of validation PSNR that rounding to 16 bits costs
     "Copy trained weights in half precision, with a model card."
     from safetensors.torch import save_file
@@ -301,7 +302,7 @@ def export_weights(
     if cost > 0.01: raise ValueError(f"rounding the weights of {run} to 16 bits costs {cost:.3f} dB; ship them with 32 bits")
     dest.mkdir(parents=True, exist_ok=True)
     with atomic(dest/"model.safetensors") as draft: save_file({k: v.contiguous() for k, v in half.items()}, draft, {"format": "pt"})
-    record |= {"rounding_costs_db": round(cost, 5), "figures": figures or {}}
+    record |= {"rounding_costs_db": round(cost, 5), "sigma_g": sigma_g, "figures": figures or {}}
     for name, text in (("config.json", (run/"config.json").read_text()), ("training.json", json.dumps(record, indent=1) + "\n"), ("README.md", model_card(dest.name, record))):
         with atomic(dest/name) as draft: draft.write_text(text)
     return cost

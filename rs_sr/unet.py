@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['DoubleConv', 'UNetSR', 'frozen', 'pretrained_models']
 
-# %% ../nbs/01_unet.ipynb #0205ca32
+# %% ../nbs/01_unet.ipynb #3fb6c1cd
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import pad
 from huggingface_hub import PyTorchModelHubMixin
+from safetensors.torch import load_file
 import rs_sr
 
 # %% ../nbs/01_unet.ipynb #d57192f0
@@ -93,7 +94,7 @@ def frozen(
             for b, old in buffers:
                 if not torch.equal(b, old): b.copy_(old)
 
-# %% ../nbs/01_unet.ipynb #b0414edf
+# %% ../nbs/01_unet.ipynb #a9c4df45
 _WEIGHTS = Path(rs_sr.__file__).parent/"weights"
 _load_from_hub = UNetSR.from_pretrained.__func__
 
@@ -107,16 +108,24 @@ def _from_pretrained(cls,
     if folder.is_dir() and not (folder/"config.json").is_file(): raise FileNotFoundError(f"{folder} holds no config.json; give a folder written by save_pretrained")
     if not folder.is_dir() and str(name_or_folder).count("/") != 1:
         raise FileNotFoundError(f"no weights named {name_or_folder}; shipped are: {known}; else give a folder or user/repository")
-    try: return _load_from_hub(cls, str(folder)).eval()
+    try:
+        if not folder.is_dir(): return _load_from_hub(cls, str(folder)).eval()
+        model = cls(**json.loads((folder/"config.json").read_text()))
+        model.load_state_dict({k: v.float() if v.is_floating_point() else v for k, v in load_file(folder/"model.safetensors").items()})
+        return model.eval()
     except Exception as error:
         raise RuntimeError(f"weights {name_or_folder} could not be loaded: {' '.join(str(error).split())[:200]}") from error
 
 UNetSR.from_pretrained = classmethod(_from_pretrained)
 
-# %% ../nbs/01_unet.ipynb #a3c88876
+# %% ../nbs/01_unet.ipynb #2d0fa243
 def pretrained_models():  # -> DataFrame, one row a network: training, clean and attacked PSNR on `test`
     "List the weights that ship with the package, with their measured figures."
     import pandas as pd
-    cards = [(p.parent.name, json.loads(p.read_text())) for p in sorted(_WEIGHTS.glob("*/training.json"))]
-    return pd.DataFrame([{"name": name, **{k: card["config"][k] for k in ("scale", "method", "sigma_f", "eps_rel", "residual")},
-                          "sigma_g": card.get("sigma_g", 0.0), **card.get("figures", {})} for name, card in cards])
+    rows = []
+    for path in sorted(_WEIGHTS.glob("*/training.json")):
+        card = json.loads(path.read_text())
+        c = card["config"]
+        rows.append({"name": path.parent.name, "scale": c["scale"], "method": c["method"], "sigma_f": c["sigma_f"] if c["method"] == "noise" else 0.0,
+            "eps_rel": c["eps_rel"] if c["method"] == "adversarial" else 0.0, "residual": c["residual"], "sigma_g": card["sigma_g"], **card["figures"]})
+    return pd.DataFrame(rows)
