@@ -109,7 +109,7 @@ def pgd(
                 e = project(e + size(step) * direction, radius, norm)
     return best
 
-# %% ../nbs/03_attacks.ipynb #79d48f53
+# %% ../nbs/03_attacks.ipynb #707b6ff4
 def worst_linear(
     s: Tensor,  # singular values of Q, (n,), not negative
     b: Tensor,  # clean error in the left singular basis, (B, n)
@@ -118,18 +118,20 @@ def worst_linear(
     "Solve max ||S z + b||^2 over ||z|| <= eps."
     s, b = s.double(), b.double()
     if eps == 0: return torch.zeros_like(b)
-    top = s.max()
-    c = s * b
-    low = torch.full_like(b[:, :1], top**2)
-    high = low + c.norm(dim=1, keepdim=True) / eps + 1e-300
-    for _ in range(60):
-        middle = (low + high) / 2
-        long = (c / (middle - s**2).clamp_min(1e-300)).norm(dim=1, keepdim=True) > eps
-        low, high = torch.where(long, middle, low), torch.where(long, high, middle)
-    z = torch.where(c == 0, 0, c / (high - s**2).clamp_min(1e-300))
-    gap = (eps**2 - z.square().sum(1)).clamp_min(0).sqrt()  # hard case: fill up along the largest singular value
+    gap, c = s.max()**2 - s**2, s * b  # mu = s_1^2 + t, so that mu - s_i^2 = t + gap_i
+    low, high = torch.zeros_like(b[:, :1]), c.norm(dim=1, keepdim=True) / eps + 1e-300
+    t = high
+    for _ in range(100):
+        z = torch.where(c == 0, 0, c / (t + gap).clamp_min(1e-300))
+        long = z.norm(dim=1, keepdim=True)
+        if ((long / eps - 1).abs() < 1e-12).all(): break
+        low, high = torch.where(long > eps, t, low), torch.where(long > eps, high, t)
+        slope = (z**2 / (t + gap).clamp_min(1e-300)).sum(1, keepdim=True)
+        newton = t + long**2 / slope.clamp_min(1e-300) * (long / eps - 1)
+        t = torch.where((newton > low) & (newton < high), newton, (low + high) / 2)
+    rest = (eps**2 - z.square().sum(1)).clamp_min(0).sqrt()  # hard case: fill up along the largest singular value
     i = int(s.argmax())
-    z[:, i] += torch.where(gap > 1e-6 * eps, torch.where(z[:, i] < 0, -1, 1) * gap, 0)
+    z[:, i] += torch.where(rest > 1e-6 * eps, torch.where(z[:, i] < 0, -1, 1) * rest, 0)
     return z
 
 # %% ../nbs/03_attacks.ipynb #c18bbccd
