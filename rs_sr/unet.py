@@ -29,13 +29,13 @@ class DoubleConv(nn.Sequential):
             layers += [nn.Conv2d(c, out_channels, 3, padding=1, bias=False), nn.BatchNorm2d(out_channels), nn.LeakyReLU(inplace=True)]
         super().__init__(*layers)
 
-# %% ../nbs/01_unet.ipynb #53cd0a3e
+# %% ../nbs/01_unet.ipynb #92b656ea
 class UNetSR(nn.Module, PyTorchModelHubMixin, library_name="rs_sr", tags=["super-resolution", "randomized-smoothing"], license="mit"):
     "U-Net that maps a measurement to a reconstruction of the same size, in model space."
     def __init__(self,
         in_channels: int = 3,  # channels of the measurement
         out_channels: int = 3,  # channels of the reconstruction; equal to `in_channels` if `residual`
-        features: Sequence[int] = (8, 16, 32, 64),  # channels of each step down; the bottom has twice the last
+        features: Sequence[int] = (8, 16, 32, 64),  # channels of each step down, any numbers; the bottom has twice the last
         residual: bool = True,  # True: add the measurement to the output, last layer starts at zero; False: the thesis network
     ):
         super().__init__()
@@ -48,7 +48,7 @@ class UNetSR(nn.Module, PyTorchModelHubMixin, library_name="rs_sr", tags=["super
         self.down = nn.ModuleList(DoubleConv(i, o) for i, o in zip(inputs, features))
         self.pool = nn.MaxPool2d(2)
         self.bottom = DoubleConv(features[-1], 2 * features[-1])
-        self.enlarge = nn.ModuleList(nn.ConvTranspose2d(2 * c, c, 2, stride=2) for c in reversed(features))
+        self.enlarge = nn.ModuleList(nn.ConvTranspose2d(i, o, 2, stride=2) for i, o in zip([2 * features[-1], *reversed(features)], reversed(features)))
         self.up = nn.ModuleList(DoubleConv(2 * c, c) for c in reversed(features))
         self.head = nn.Conv2d(features[0], out_channels, 1)
         if residual:
