@@ -32,7 +32,7 @@ def fingerprint(
     for name, value in model.state_dict().items(): h.update(name.encode() + value.detach().cpu().contiguous().numpy().tobytes())
     return h.hexdigest()[:12]
 
-# %% ../nbs/07_evaluation.ipynb #a54475d1
+# %% ../nbs/07_evaluation.ipynb #dcb7053f
 class _Results:
     "Rows with a home on disk."
     def __init__(self, path, device, settings):
@@ -40,7 +40,7 @@ class _Results:
         self.path, self.device, self.settings = path and Path(path), device, settings
         self.rows, self.saved, self.new = [], time.time(), 0
         if self.path and self.path.is_file():
-            frame = pd.read_csv(self.path, dtype={"model": str, "image": str, "attack": str, "weights": str})
+            frame = pd.read_csv(self.path, dtype={"model": str, "image": str, "attack": str, "weights": str}, float_precision="round_trip")
             if list(frame.columns) != COLUMNS: raise ValueError(f"{path} is not a result file of this version: columns {list(frame.columns)}; choose another file")
             self.rows = frame.to_dict("records")
         self.done = {self.key(r) for r in self.rows}
@@ -65,7 +65,7 @@ class _Results:
     def save(self):
         self.saved = time.time()
         if not (self.path and self.new): return
-        with atomic(self.path) as draft: self.frame().to_csv(draft, index=False, float_format="%.7g")
+        with atomic(self.path) as draft: self.frame().to_csv(draft, index=False)
         origin = self.path.with_suffix(".json")
         old = json.loads(origin.read_text())["runs"] if origin.is_file() else []
         run = {**self.settings, **provenance(self.device)}
@@ -100,7 +100,7 @@ def smooth(
         model = SmoothedModel(model, sigma, k, antithetic=k % 2 == 0, clamp=clamp, seed=seed)
     with torch.no_grad(), frozen(model): return dataset.normalization.to_pixels(model(y).float(), clamp=True)
 
-# %% ../nbs/07_evaluation.ipynb #8d8d321e
+# %% ../nbs/07_evaluation.ipynb #8d1b57ce
 def _rows(job, model, dataset, part, attack_k, device):
     "Attack one batch of images and yield its rows."
     y, x = dataset.batch(part, device)
@@ -113,7 +113,7 @@ def _rows(job, model, dataset, part, attack_k, device):
                   else smooth(model, attacked, 0.0, 0, dataset, 0))
         values = torch.stack([mse(pixels, target), psnr(pixels, target), ssim(pixels, target)], 1).tolist()
         for i, value in zip(part, values):
-            yield _row(job, sigma, dataset.names[i]) | {"weights": weights} | dict(zip(("mse", "psnr", "ssim"), value))
+            yield _row(job, sigma, dataset.names[i]) | {"weights": weights} | {m: round(v, 8 if m == "mse" else 6) for m, v in zip(("mse", "psnr", "ssim"), value)}
 
 def _row(job, sigma, image):
     "Key of a result."
