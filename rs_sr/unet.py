@@ -94,7 +94,7 @@ def frozen(
             for b, old in buffers:
                 if not torch.equal(b, old): b.copy_(old)
 
-# %% ../nbs/01_unet.ipynb #a9c4df45
+# %% ../nbs/01_unet.ipynb #dc4e19b8
 _WEIGHTS = Path(rs_sr.__file__).parent/"weights"
 _load_from_hub = UNetSR.from_pretrained.__func__
 
@@ -114,7 +114,8 @@ def _from_pretrained(cls,
         model.load_state_dict({k: v.float() if v.is_floating_point() else v for k, v in load_file(folder/"model.safetensors").items()})
         return model.eval()
     except Exception as error:
-        raise RuntimeError(f"weights {name_or_folder} could not be loaded: {' '.join(str(error).split())[:200]}") from error
+        where = "" if folder.is_dir() else " from the Hub (they are no shipped name and no folder)"
+        raise RuntimeError(f"weights {name_or_folder} could not be loaded{where}: {' '.join(str(error).split())[:200]}") from error
 
 UNetSR.from_pretrained = classmethod(_from_pretrained)
 
