@@ -307,7 +307,7 @@ def export_weights(
         with atomic(dest/name) as draft: draft.write_text(text)
     return cost
 
-# %% ../nbs/06_training.ipynb #116c9c14
+# %% ../nbs/06_training.ipynb #6b4dbf73
 def _command(config: dict) -> str:
     "Write a run's settings as a command line; what is not named is the default."
     skip = {"data", "out", "checkpoint_seconds", "validations"} | {"noise": {"eps_rel", "attack_steps"}, "standard": {"eps_rel", "attack_steps", "sigma_f"}, "adversarial": {"sigma_f"}}[config["method"]]
@@ -322,6 +322,7 @@ def model_card(
     "Describe weights: what they do, how they were made, what was measured."
     c = record["config"]
     strength = {"noise": f", sigma_f = {c['sigma_f']}", "adversarial": f", eps_rel = {c['eps_rel']} ({c['attack_steps']} PGD steps)"}.get(c["method"], "")
+    smoothed = f", smoothed with sigma_g = {record['sigma_g']:g}" if record.get("sigma_g") else ""
     table = "".join(f"| {k} | {v} |\n" for k, v in record.get("figures", {}).items())
     return (f"---\nlicense: mit\nlibrary_name: rs_sr\ntags: [super-resolution, randomized-smoothing]\n---\n# {name}\n\n"
         f"U-Net for super-resolution by {c['scale']} ({'with' if c['residual'] else 'without'} residual connection), {c['method']} training{strength}. Input: bilinearly enlarged photographs in model space.\n\n"
@@ -329,4 +330,4 @@ def model_card(
         f"Trained on {record['photographs']} photographs of ImageNet ({c['data']}, non-commercial research use), {c['epochs']} epochs, batch {c['batch_size']}, crops of {c['crop']} pixels, Adam, learning rate {c['learning_rate']} ({c['schedule']}), seed {c['seed']}"
         f"{', started from ' + c['init'] if c['init'] else ''}; code at commit {record['commit']}, torch {record['versions']['torch']}, {record['device']}. Stored with 16 bits, which costs {record.get('rounding_costs_db', 0):.5f} dB on the validation set.\n"
         + f"\nThe same run again:\n\n```sh\n{_command(c)}\n```\n"
-        + (f"\n| measured on `test` | value |\n|---|---|\n{table}" if table else ""))
+        + (f"\n| measured on `test`{smoothed} | value |\n|---|---|\n{table}" if table else ""))
