@@ -32,17 +32,19 @@ def fingerprint(
     for name, value in model.state_dict().items(): h.update(name.encode() + value.detach().cpu().contiguous().numpy().tobytes())
     return h.hexdigest()[:12]
 
-# %% ../nbs/07_evaluation.ipynb #dcb7053f
+# %% ../nbs/07_evaluation.ipynb #fde7799e
 class _Results:
     "Rows with a home on disk."
     def __init__(self, path, device, settings):
         import pandas as pd
-        self.path, self.device, self.settings = path and Path(path), device, settings
+        self.path, self.before, self.run = path and Path(path), [], {**settings, **provenance(device)}
         self.rows, self.saved, self.new = [], time.time(), 0
         if self.path and self.path.is_file():
-            frame = pd.read_csv(self.path, dtype={"model": str, "image": str, "attack": str, "weights": str}, float_precision="round_trip")
+            frame = pd.read_csv(self.path, dtype={"model": str, "image": str, "attack": str, "weights": str}, converters=dict.fromkeys(("mse", "psnr", "ssim"), float))
             if list(frame.columns) != COLUMNS: raise ValueError(f"{path} is not a result file of this version: columns {list(frame.columns)}; choose another file")
             self.rows = frame.to_dict("records")
+            origin = self.path.with_suffix(".json")
+            self.before = json.loads(origin.read_text())["runs"] if origin.is_file() else []
         self.done = {self.key(r) for r in self.rows}
         self.weights = {r["model"]: r["weights"] for r in self.rows}
 
@@ -66,12 +68,7 @@ class _Results:
         self.saved = time.time()
         if not (self.path and self.new): return
         with atomic(self.path) as draft: self.frame().to_csv(draft, index=False)
-        origin = self.path.with_suffix(".json")
-        old = json.loads(origin.read_text())["runs"] if origin.is_file() else []
-        run = {**self.settings, **provenance(self.device)}
-        same = lambda r: {k: v for k, v in r.items() if k not in ("date", "rows")} == {k: v for k, v in run.items() if k != "date"}
-        runs = [r for r in old if not same(r)] + [{**run, "rows": len(self.rows)}]
-        with atomic(origin) as draft: draft.write_text(json.dumps({"runs": runs}, indent=1) + "\n")
+        with atomic(self.path.with_suffix(".json")) as draft: draft.write_text(json.dumps({"runs": [*self.before, {**self.run, "new rows": self.new}]}, indent=1) + "\n")
 
 # %% ../nbs/07_evaluation.ipynb #50876ae8
 def _attack(job, model, y, x, sigma, attack_k, key):

@@ -115,7 +115,7 @@ def learning_rate(
     warm = max(1, total // 50)
     return config.learning_rate * min(1, (step + 1) / warm) * (1 + math.cos(math.pi * step / total)) / 2
 
-# %% ../nbs/06_training.ipynb #1622793b
+# %% ../nbs/06_training.ipynb #63fa57ae
 def provenance(
     device: torch.device | str = "cpu",  # where the numbers were computed
 ) -> dict:  # JSON-ready
@@ -126,7 +126,7 @@ def provenance(
         except (OSError, subprocess.SubprocessError): return ""
     device = torch.device(device)
     return {
-        "command": re.sub(r"(^|[\s=])/\S*/", r"\1", " ".join(sys.argv)) if "ipykernel" not in sys.argv[0] else "notebook",  # no folders of this machine
+        "command": re.sub(r"(^|[\s=,])(?:\.\.?|~)?/[^\s,]*/", r"\1", " ".join(sys.argv)) if "ipykernel" not in sys.argv[0] else "notebook",  # no folders of this machine
         "commit": git("rev-parse", "HEAD") or "not a checkout", "changed": bool(git("status", "--porcelain", "--", "*.py")),
         "versions": {m.__name__: m.__version__ for m in (rs_sr, torch, np, torchmetrics, accelerate)} | {"python": platform.python_version()},
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else f"{platform.machine()} CPU, {torch.get_num_threads()} threads",
