@@ -307,7 +307,7 @@ def export_weights(
         with atomic(dest/name) as draft: draft.write_text(text)
     return cost
 
-# %% ../nbs/06_training.ipynb #6b4dbf73
+# %% ../nbs/06_training.ipynb #77f341a2
 def _command(config: dict) -> str:
     "Write a run's settings as a command line; what is not named is the default."
     skip = {"data", "out", "checkpoint_seconds", "validations"} | {"noise": {"eps_rel", "attack_steps"}, "standard": {"eps_rel", "attack_steps", "sigma_f"}, "adversarial": {"sigma_f"}}[config["method"]]
@@ -329,5 +329,5 @@ def model_card(
         f"```python\nfrom rs_sr.unet import UNetSR\nmodel = UNetSR.from_pretrained(\"{name}\")\n```\n\n"
         f"Trained on {record['photographs']} photographs of ImageNet ({c['data']}, non-commercial research use), {c['epochs']} epochs, batch {c['batch_size']}, crops of {c['crop']} pixels, Adam, learning rate {c['learning_rate']} ({c['schedule']}), seed {c['seed']}"
         f"{', started from ' + c['init'] if c['init'] else ''}; code at commit {record['commit']}, torch {record['versions']['torch']}, {record['device']}. Stored with 16 bits, which costs {record.get('rounding_costs_db', 0):.5f} dB on the validation set.\n"
-        + f"\nThe same run again:\n\n```sh\n{_command(c)}\n```\n"
+        + f"\nThe same settings as a command{' (the original started from weights before they were rounded to 16 bits, so its bits differ)' if c['init'] else ''}:\n\n```sh\n{_command(c)}\n```\n"
         + (f"\n| measured on `test`{smoothed} | value |\n|---|---|\n{table}" if table else ""))
