@@ -7,7 +7,7 @@ __all__ = ['PALETTE', 'INTERPOLATION', 'OTHERS', 'STYLE', 'LABELS', 'house_style
            'plot_metric_vs_sigma', 'plot_bars', 'plot_attack_comparison', 'detailed_region', 'plot_reconstructions',
            'unet_shapes', 'plot_unet']
 
-# %% ../nbs/08_plots.ipynb #045236fc
+# %% ../nbs/08_plots.ipynb #304843b1
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -15,7 +15,8 @@ import numpy as np
 import torch
 from torch import Tensor
 from .metrics import psnr, ssim
-from .unet import UNetSR, frozen
+from .unet import UNetSR
+from .inference import frozen
 
 # %% ../nbs/08_plots.ipynb #ab28c64d
 PALETTE = {  # family: (colour of the lowest level, of the highest level, lowest, highest)

@@ -5,29 +5,31 @@
 # %% auto #0
 __all__ = ['Estimate', 'SmoothedModel']
 
-# %% ../nbs/04_smoothing.ipynb #690ccab4
-import math
-from collections.abc import Iterator
+# %% ../nbs/04_smoothing.ipynb #e11b86dc
+import math, warnings
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from typing import NamedTuple
+from weakref import WeakKeyDictionary
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
-from .unet import frozen
+from .inference import free_memory, frozen, pass_bytes
 
-# %% ../nbs/04_smoothing.ipynb #9531e4e3
+# %% ../nbs/04_smoothing.ipynb #3af03ad1
 class Estimate(NamedTuple):
     "A smoothed answer and how far chance may have moved it."
     mean: Tensor       # estimate of g(y), (B, ...), in the units of the base model's output
     std_error: Tensor  # standard error of each element of `mean`, same shape and units
+    draws: Tensor | None = None  # (B,), calls of the base model that were spent on each measurement
 
     @property
     def rms(self) -> Tensor:  # (B,), same units
         "Root mean square of the standard error over the elements of each image."
         return self.std_error.square().reshape(len(self.std_error), -1).mean(1).sqrt()
 
-# %% ../nbs/04_smoothing.ipynb #079e202e
+# %% ../nbs/04_smoothing.ipynb #8e0b31d6
 def _draw_seeds(
     seed: int,  # names the call, >= 0
     n: int,     # how many draws
@@ -37,13 +39,16 @@ def _draw_seeds(
     first = np.sort(np.unique(words, return_index=True)[1])
     return words[first[:n]].tolist()
 
-def _noisy_copies(y: Tensor, sigma: float, seeds: list[int], antithetic: bool) -> Tensor:
-    "Return all noisy copies of a batch, (draws * signs * B, ...)."
+def _names(seed: int | Sequence[int], n: int) -> list:
+    "Name the draws of a call: each by one seed, or by one for each measurement."
+    return _draw_seeds(seed, n) if isinstance(seed, int) else list(zip(*(_draw_seeds(s, n) for s in seed)))
+
+def _noise(y: Tensor, names: list, rows: list[int]) -> Tensor:
+    "Make the noise of some draws for some measurements of a batch, (draws, rows, ...)."
     gen = torch.Generator(device=y.device)
-    noise = sigma*torch.stack([torch.randn(y.shape, generator=gen.manual_seed(seed), dtype=y.dtype,
-                                           device=y.device) for seed in seeds])
-    if antithetic: return torch.stack([y + noise, y - noise], 1).flatten(0, 2)
-    return (y + noise).flatten(0, 1)
+    def randn(seed, n): return torch.randn(n, *y.shape[1:], generator=gen.manual_seed(seed), dtype=y.dtype, device=y.device)
+    if isinstance(names[0], int): return torch.stack([randn(name, len(y))[rows] for name in names])
+    return torch.stack([torch.cat([randn(name[row], 1) for row in rows]) for name in names])
 
 # %% ../nbs/04_smoothing.ipynb #431104fd
 @contextmanager
@@ -56,8 +61,8 @@ def _eval_mode(model: nn.Module):
     finally:
         for module, training in modes: module.training = training
 
-# %% ../nbs/04_smoothing.ipynb #387907fb
-def _check_settings(base, sigma, k, antithetic, clamp, seed, chunk):
+# %% ../nbs/04_smoothing.ipynb #abe231c1
+def _check_settings(base, sigma, k, tol, antithetic, clamp, seed, chunk):
     "Raise with one clear sentence if a setting of `SmoothedModel` makes no sense."
     if not isinstance(base, nn.Module):
         raise TypeError(f"base must be a torch.nn.Module, got {type(base).__name__}; "
@@ -65,21 +70,23 @@ def _check_settings(base, sigma, k, antithetic, clamp, seed, chunk):
     if not (math.isfinite(sigma) and sigma >= 0):
         raise ValueError(f"sigma must be a number >= 0, got {sigma}; 0 switches smoothing off")
     for name, value in (("k", k), ("chunk", chunk)):
-        if value != int(value) or value < 1:
+        if value is not None and (value != int(value) or value < 1):
             raise ValueError(f"{name} must be a whole number >= 1, got {value}")
+    if tol is not None and not tol > 0:
+        raise ValueError(f"tol must be a standard error above 0, in the units of the output, got {tol}; None draws k times")
     if antithetic and k % 2:
         raise ValueError(f"antithetic draws come in pairs, so k must be even, got {k}; "
                          f"take k={k + 1} or antithetic=False")
-    if seed is not None and (seed != int(seed) or seed < 0):
-        raise ValueError(f"seed must be None or a whole number >= 0, got {seed}; "
+    if seed is not None and any(s != int(s) or s < 0 for s in (seed if isinstance(seed, Sequence) else [seed])):
+        raise ValueError(f"seed must be None, a whole number >= 0 or a list of them, got {seed}; "
                          "None draws fresh noise at every call")
     if clamp is None: return
     if len(clamp) != 2 or not (torch.as_tensor(clamp[0]) < torch.as_tensor(clamp[1])).all():
         raise ValueError("clamp must be (low, high) with low < high everywhere; "
                          "use IMAGENET_MINI.model_range()")
 
-# %% ../nbs/04_smoothing.ipynb #9d74db1a
-def _check_measurements(y):
+# %% ../nbs/04_smoothing.ipynb #0dff8c2e
+def _check_measurements(y, seed):
     "Raise with one clear sentence unless `y` is a non-empty batch of finite floating point numbers."
     if not (isinstance(y, Tensor) and y.is_floating_point()):
         got = getattr(y, "dtype", type(y).__name__)
@@ -91,37 +98,53 @@ def _check_measurements(y):
     if not torch.isfinite(y).all():
         raise ValueError("y contains NaN or infinity, so its mean answer is not defined; "
                          "check the attack or the loading step that made it")
+    if isinstance(seed, tuple) and len(seed) != len(y):
+        raise ValueError(f"seed lists {len(seed)} numbers, y has {len(y)} measurements; give one for each")
 
-# %% ../nbs/04_smoothing.ipynb #6473c07b
+# %% ../nbs/04_smoothing.ipynb #186a6e57
 def _answer(g, z: Tensor) -> Tensor:
     "Ask the base of the smoothed model `g` in evaluation mode, and clamp."
     with _eval_mode(g.base): out = g.base(z)
     return out if g.low is None else out.clamp(g.low.to(out.device), g.high.to(out.device))
 
-def _draws(g, y: Tensor, grad: bool) -> Iterator[Tensor]:
-    "Yield chunk after chunk of independent draws (n, B, ...): answers, or the means of pairs."
-    seed = int(torch.randint(2**63 - 1, ())) if g.seed is None else g.seed
-    sigma, antithetic, signs = g.sigma, g.antithetic, 2 if g.antithetic else 1
-    seeds, size = _draw_seeds(seed, g.k//signs), max(1, g.chunk//(signs*len(y)))
-    for some in (seeds[i:i + size] for i in range(0, len(seeds), size)):
-        rows = [slice(a, a + g.chunk) for a in range(0, len(some)*signs*len(y), g.chunk)]
+_BYTES = WeakKeyDictionary()  # base model -> bytes of one pass, by shape of a measurement
+
+def _chunk(g, y: Tensor) -> int:
+    "Choose how many noisy measurements are forwarded at a time."
+    if g.chunk: return g.chunk
+    known, shape = _BYTES.setdefault(g.base, {}), (*y.shape[1:], y.dtype)
+    if shape not in known:
+        with _eval_mode(g.base): known[shape] = pass_bytes(g.base, y)
+    room = free_memory(y.device)//2
+    return max(1, min(1024, (room if y.device.type == "cuda" else min(room, 2**29))//known[shape]))
+
+def _draws(g, y: Tensor, names: list, rows: list[int], grad: bool) -> Iterator[Tensor]:
+    "Yield chunk after chunk of independent draws (n, rows, ...): answers, or the means of pairs."
+    signs, chunk = 2 if g.antithetic else 1, _chunk(g, y)
+    size = max(1, chunk//(signs*len(rows)))
+    def noisy(y, some):
+        noise = g.sigma*_noise(y, some, rows)
+        return torch.stack([y[rows] + noise, y[rows] - noise] if g.antithetic else [y[rows] + noise], 1).flatten(0, 2)
+    for some in (names[i:i + size] for i in range(0, len(names), size)):
+        total = len(some)*signs*len(rows)
+        even = math.ceil(total/math.ceil(total/chunk))  # slices of equal size, none above `chunk`
+        slices = [slice(a, a + even) for a in range(0, total, even)]
         if grad:
-            def again(y, r, some=some): return _answer(g, _noisy_copies(y, sigma, some, antithetic)[r])
-            parts = [checkpoint(again, y, r, use_reentrant=False, preserve_rng_state=False)
-                     for r in rows]
+            def again(y, s, some=some): return _answer(g, noisy(y, some)[s])
+            parts = [checkpoint(again, y, s, use_reentrant=False, preserve_rng_state=False) for s in slices]
         else:
-            noisy = _noisy_copies(y, sigma, some, antithetic)
-            parts = [_answer(g, noisy[r]) for r in rows]
+            copies = noisy(y, some)
+            parts = [_answer(g, copies[s]) for s in slices]
         out = torch.cat(parts)
         out = out.to(torch.promote_types(out.dtype, torch.float32))
-        yield out.reshape(len(some), signs, len(y), *out.shape[1:]).mean(1)
+        yield out.reshape(len(some), signs, len(rows), *out.shape[1:]).mean(1)
 
-# %% ../nbs/04_smoothing.ipynb #87517d28
+# %% ../nbs/04_smoothing.ipynb #601d194d
 def _wide(x: Tensor) -> torch.dtype:
     "Choose the precision of sums: double where the device of `x` has it."
     return torch.float32 if x.device.type == "mps" else torch.float64
 
-def _mean_and_error(chunks: Iterator[Tensor]) -> Estimate:
+def _mean_and_error(chunks: Iterator[Tensor]) -> tuple[Tensor, Tensor]:
     "Combine chunks of independent draws, each (n, B, ...), into their mean and standard error."
     n, mean, spread = 0, 0., 0.
     for draws in chunks:
@@ -133,7 +156,7 @@ def _mean_and_error(chunks: Iterator[Tensor]) -> Estimate:
         n += m
     if n < 2: raise ValueError("a standard error needs two independent draws; take k >= 2, "
                                "or k >= 4 with antithetic pairs")
-    return Estimate(mean.to(draws.dtype), (spread/(n*(n - 1))).sqrt().to(draws.dtype))
+    return mean.to(draws.dtype), (spread/(n*(n - 1))).sqrt().to(draws.dtype)
 
 def _mean(chunks: Iterator[Tensor]) -> Tensor:
     "Combine chunks of independent draws, each (n, B, ...), into their mean only."
@@ -142,48 +165,79 @@ def _mean(chunks: Iterator[Tensor]) -> Tensor:
         n, total = n + len(draws), total + draws.sum(0, dtype=_wide(draws))
     return (total/n).to(draws.dtype)
 
-# %% ../nbs/04_smoothing.ipynb #90860bea
+# %% ../nbs/04_smoothing.ipynb #acd5a81d
+def _until_exact(g, y: Tensor, seed, grad: bool) -> Estimate:
+    "Draw until the standard error of each measurement's answer is below `tol`."
+    signs = 2 if g.antithetic else 1
+    most, n, rows, total, square = g.k//signs, 0, list(range(len(y))), None, None
+    names, draws = _names(seed, most), torch.zeros(len(y), dtype=torch.long)
+    error = torch.full((len(y),), math.inf)
+    while rows and n < most:
+        need = 2 if n == 0 else math.ceil(1.02*n*(error[rows].min().item()/g.tol)**2)
+        m = min(max(need, n + 1), 8*max(n, 1), most)
+        for chunk in _draws(g, y, names[n:m], rows, grad):
+            wide, where = chunk.to(_wide(chunk)), torch.tensor(rows, device=y.device)
+            if total is None: total = torch.zeros(len(y), *wide.shape[2:], dtype=wide.dtype, device=y.device); square = total.clone()
+            total, square = total.index_add(0, where, wide.sum(0)), square.index_add(0, where, wide.detach().square().sum(0))
+        n, draws[rows] = m, m*signs
+        spread = (square[rows] - total.detach()[rows].square()/n).clamp_min(0)/(n*(n - 1))
+        error[rows] = spread.flatten(1).mean(1).sqrt().float().cpu()
+        rows = [i for i in rows if not error[i] <= g.tol]
+    if rows: warnings.warn(f"after k = {g.k} draws the standard error of {len(rows)} of {len(y)} answers is up to {error.max():.2g}, above tol = {g.tol:g}; raise k or tol")
+    count = (draws//signs).to(y.device).view(-1, *[1]*(total.ndim - 1))
+    spread = (square - total.detach().square()/count).clamp_min(0)/(count*(count - 1))
+    return Estimate((total/count).to(chunk.dtype), spread.sqrt().to(chunk.dtype), draws)
+
+# %% ../nbs/04_smoothing.ipynb #b84fd1a5
 class SmoothedModel(nn.Module):
     "Answer with the mean of a base model over Gaussian noise on its input."
     def __init__(self,
         base: nn.Module,          # estimator y -> x_hat, image by image; always asked in eval mode
         sigma: float,             # std of the noise, in the units of `y`; 0: the base model itself
-        k: int = 50,              # draws, i.e. base model calls per measurement; 50 as in the thesis
+        k: int | None = None,     # draws, i.e. base model calls a measurement; None: 50 as in the thesis, or at most 10,000 if `tol` is given
         *,
+        tol: float | None = None,  # draw until the root mean square standard error of each answer is below; output units
         antithetic: bool = True,  # True: pairs +delta, -delta (k even): no error from the linear part
         clamp: tuple | None = None,  # (low, high) for each draw, numbers or (C, 1, 1), in output units
-        seed: int | None = None,  # None: fresh noise at each call; a number: the same noise each time
-        chunk: int = 16,          # noisy measurements forwarded at a time: bounds memory, not the result
+        seed: int | Sequence[int] | None = None,  # None: fresh noise at each call; a number, or one a measurement: the same noise each time
+        chunk: int | None = None,  # noisy measurements forwarded at a time: bounds memory, not the result; None: what memory and cache allow
     ):
         super().__init__()
-        _check_settings(base, sigma, k, antithetic, clamp, seed, chunk)
-        self.base, self.sigma, self.k, self.antithetic = base, float(sigma), int(k), bool(antithetic)
-        self.seed, self.chunk = seed, int(chunk)
+        k = k if k is not None else 50 if tol is None else 10_000
+        _check_settings(base, sigma, k, tol, antithetic, clamp, seed, chunk)
+        self.base, self.sigma, self.k, self.tol, self.antithetic = base, float(sigma), int(k), tol, bool(antithetic)
+        self.seed, self.chunk = tuple(seed) if isinstance(seed, Sequence) else seed, chunk
         for name, bound in zip(("low", "high"), clamp or (None, None)):
             bound = None if bound is None else torch.as_tensor(bound, dtype=torch.float32).clone()
             self.register_buffer(name, bound, persistent=False)
+
+    def _ask(self, y: Tensor, grad: bool, error: bool) -> Estimate:
+        "Draw as the settings say."
+        if self.sigma == 0:
+            mean = _answer(self, y)
+            return Estimate(mean, torch.zeros_like(mean), torch.ones(len(y), dtype=torch.long))
+        seed, signs = int(torch.randint(2**63 - 1, ())) if self.seed is None else self.seed, 2 if self.antithetic else 1
+        if self.tol: return _until_exact(self, y, seed, grad)
+        chunks = _draws(self, y, _names(seed, self.k//signs), list(range(len(y))), grad)
+        return Estimate(*(_mean_and_error(chunks) if error else (_mean(chunks), None)), torch.full((len(y),), self.k))
 
     def forward(self,
         y: Tensor,   # measurements, (B, ...), in the units of the base model
     ) -> Tensor:     # estimate of g(y), (B, ...), in the units of the base model's output
         "Estimate the smoothed answer, with gradients where they are wanted."
-        _check_measurements(y)
+        _check_measurements(y, self.seed)
         wanted = y.requires_grad or any(p.requires_grad for p in self.base.parameters())
         grad = torch.is_grad_enabled() and wanted
-        with nullcontext() if grad else frozen(self.base), torch.set_grad_enabled(grad):
-            return _answer(self, y) if self.sigma == 0 else _mean(_draws(self, y, grad))
+        with nullcontext() if grad else frozen(self.base, y), torch.set_grad_enabled(grad): return self._ask(y, grad, error=False).mean
 
     def estimate(self,
         y: Tensor,   # measurements, (B, ...), in the units of the base model
-    ) -> Estimate:   # mean and standard error, each (B, ...), without gradients
+    ) -> Estimate:   # mean and standard error, each (B, ...), and draws spent, (B,), without gradients
         "Estimate the smoothed answer together with its standard error."
-        _check_measurements(y)
-        with torch.no_grad(), frozen(self.base):
-            if self.sigma > 0: return _mean_and_error(_draws(self, y, grad=False))
-            mean = _answer(self, y)
-            return Estimate(mean, torch.zeros_like(mean))
+        _check_measurements(y, self.seed)
+        with torch.no_grad(), frozen(self.base, y): return self._ask(y, grad=False, error=True)
 
     def extra_repr(self) -> str:  # the settings, for print(model)
         "Name the settings."
-        return (f"sigma={self.sigma}, k={self.k}, antithetic={self.antithetic}, "
+        return (f"sigma={self.sigma}, k={self.k}, tol={self.tol}, antithetic={self.antithetic}, "
                 f"clamp={self.low is not None}, seed={self.seed}, chunk={self.chunk}")
