@@ -160,9 +160,9 @@ def list_photos(
     if not files: raise ValueError(f"no image files in {folder}; expected one of {', '.join(sorted(EXTENSIONS))}")
     return files
 
-# %% ../nbs/00_data.ipynb #2f7a7044
+# %% ../nbs/00_data.ipynb #33014609
 class PhotoCache:
-    "Centre regions of photographs as bytes in one memory-mapped file."
+    "Centre regions of photographs as bytes in one file, read one at a time."
     def __init__(self,
         folder: str | Path,  # folder that holds photos.bin and index.json
     ):
@@ -171,15 +171,17 @@ class PhotoCache:
         self.names, self.skipped = index["names"], index["skipped"]
         self.shapes = np.array(index["shapes"], dtype=np.int64).reshape(-1, 2)  # (N, 2): height, width
         self.starts = np.concatenate([[0], np.cumsum(self.shapes.prod(1) * 3)])
-        self._bytes = None
+        self._file = None
 
     def __len__(self): return len(self.names)
 
-    def __getitem__(self, i) -> np.ndarray:  # (H, W, 3) uint8, a view into the file
-        if self._bytes is None: self._bytes = np.memmap(self.folder/"photos.bin", np.uint8, mode="r")
-        return self._bytes[self.starts[i]:self.starts[i + 1]].reshape(*self.shapes[i], 3)
+    def __getitem__(self, i) -> np.ndarray:  # (H, W, 3) uint8, not writable
+        start, size = int(self.starts[i]), int(self.shapes[i].prod()) * 3
+        if not hasattr(os, "pread"): return np.fromfile(self.folder/"photos.bin", np.uint8, size, offset=start).reshape(*self.shapes[i], 3)  # Windows
+        if self._file is None: self._file = open(self.folder/"photos.bin", "rb", buffering=0)
+        return np.frombuffer(os.pread(self._file.fileno(), size, start), np.uint8).reshape(*self.shapes[i], 3)
 
-    def __getstate__(self): return {**self.__dict__, "_bytes": None}  # workers map the file themselves
+    def __getstate__(self): return {**self.__dict__, "_file": None}  # workers open the file themselves
 
 # %% ../nbs/00_data.ipynb #08998249
 def center_region(
@@ -241,7 +243,7 @@ def _write_cache(files, crop, region, folder, root):
             if not (folder/"index.json").is_file(): raise  # else another process was first: use its cache
     finally: shutil.rmtree(draft, ignore_errors=True)
 
-# %% ../nbs/00_data.ipynb #2cc16d8e
+# %% ../nbs/00_data.ipynb #cdec4b45
 class SRDataset(Dataset):
     "Pairs of measurement and ground truth, made from any folder of photographs."
     def __init__(self,
@@ -276,10 +278,10 @@ class SRDataset(Dataset):
         "Choose the epoch whose random crops are drawn."
         self.epoch = epoch
 
-    def _crop(self, i):
+    def _crop(self, i, epoch):
         photo, side = self.cache[i], self.crop
         if not self.train: return center_region(photo, side)
-        rng = np.random.default_rng([self.seed, self.epoch, i])
+        rng = np.random.default_rng([self.seed, epoch, i])
         top, left = (rng.integers(n - side + 1) for n in photo.shape[:2])
         cut = photo[top:top + side, left:left + side]
         return cut[:, ::-1] if rng.random() < 0.5 else cut
@@ -287,12 +289,13 @@ class SRDataset(Dataset):
     def batch(self,
         indices: Sequence[int],  # which photographs, B of them
         device: str | torch.device = "cpu",  # where degradation and normalisation happen
+        epoch: int | None = None,  # whose random crops are drawn; None: that of `set_epoch`
     ) -> tuple[Tensor, Tensor]:  # (y, x), each (B, 3, crop, crop), model space
         "Make several pairs at once."
         n = len(self)
         bad = [i for i in indices if not -n <= i < n]
         if bad: raise IndexError(f"index {bad[0]} is out of range for {n} photographs")
-        crops = np.stack([self._crop(i % n) for i in indices])
+        crops = np.stack([self._crop(i % n, self.epoch if epoch is None else epoch) for i in indices])
         hr = torch.from_numpy(crops).to(device).permute(0, 3, 1, 2).float() / 255
         return self.normalization.to_model(degrade(hr, self.scale)), self.normalization.to_model(hr)
 

@@ -13,7 +13,7 @@ import pandas as pd
 
 from rs_sr.data import SRDataset
 from rs_sr.evaluation import best_sigma_g
-from rs_sr.training import export_weights
+from rs_sr.release import export_weights
 
 ROOT = Path(__file__).resolve().parent.parent
 NAMES = ("unet-x2-standard", "unet-x2-noise0.1", "unet-x2-noise0.4", "unet-x2-adv0.02")
