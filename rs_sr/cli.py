@@ -6,30 +6,36 @@
 __all__ = ['DEMO', 'COMMANDS', 'main', 'worst_case', 'rs_sr_demo', 'demo_table', 'rs_sr_train', 'rs_sr_evaluate', 'rs_sr_tune',
            'rs_sr_download']
 
-# %% ../nbs/10_cli.ipynb #fe28569c
-import dataclasses, sys
+# %% ../nbs/10_cli.ipynb #16309a1c
+import dataclasses, os, sys
 from pathlib import Path
 from fastcore.script import anno_parser, store_true
 from .data import SRDataset, download_imagenet_mini, sample_photos
 from .unet import UNetSR, pretrained_models
 from .training import PRESETS, TrainConfig, train
-from .evaluation import THESIS_SIGMAS, best_sigma_g, evaluate, summarise, tune_sigma_g
+from .results import is_main_process, summarise
+from .selection import THESIS_SIGMAS, best_sigma_g
+from .evaluation import evaluate, tune_sigma_g
 
-# %% ../nbs/10_cli.ipynb #6e5c31d2
+# %% ../nbs/10_cli.ipynb #71f8ca21
 def main(
     argv: list[str] | None = None,  # command and its arguments; None: sys.argv
+    commands: dict | None = None,  # functions by name; None: those of this page
 ):
     "Run the command whose name comes first."
+    commands = commands or COMMANDS
     name, *args = sys.argv if argv is None else argv
+    if Path(name).stem not in commands: name, *args = args or ["?"]
     name = Path(name).stem
-    parser = anno_parser(COMMANDS[name], prog=name)
+    if name not in commands: sys.exit(f"no command named {name!r}; there are: {', '.join(commands)}")
+    parser = anno_parser(commands[name], prog=name)
     parser.error = lambda message: parser.exit(2, f"{name}: {message}; see {name} --help\n")
     options = {k: v for k, v in vars(parser.parse_args(args)).items() if k not in ("pdb", "xtra")}
-    try: COMMANDS[name](**options)
+    try: commands[name](**options)
     except (ValueError, OSError, RuntimeError, FloatingPointError, ModuleNotFoundError) as error: parser.exit(2, f"{name}: {' '.join(str(error).split())}\n")
     except KeyboardInterrupt: parser.exit(130, f"\n{name}: interrupted; give the same command again to go on\n")
 
-# %% ../nbs/10_cli.ipynb #2ada869f
+# %% ../nbs/10_cli.ipynb #c882e7e9
 def _numbers(text, name):
     "Read comma-separated numbers."
     try: return [float(t) for t in str(text).split(",")]
@@ -43,11 +49,12 @@ def _models(names):
 def _device(name):
     import torch
     if name != "auto" and name.split(":")[0] not in ("cpu", "cuda", "mps"): raise ValueError(f"device must be auto, cpu, cuda or mps, got {name!r}")
-    return torch.device(("cuda" if torch.cuda.is_available() else "cpu") if name == "auto" else name)
+    device = torch.device(("cuda" if torch.cuda.is_available() else "cpu") if name == "auto" else name)
+    return torch.device("cuda", int(os.environ.get("LOCAL_RANK", 0))) if device.type == "cuda" and device.index is None else device
 
 def _save(frame, path, decimals=4):
     "Write a table under its name, complete or not at all."
-    from rs_sr.training import atomic
+    from rs_sr.records import atomic
     with atomic(path) as draft: frame.round(decimals).to_csv(draft, index=False)
 
 # %% ../nbs/10_cli.ipynb #98ac60aa
@@ -100,13 +107,14 @@ def demo_table(
     frame = table.assign(row=rows, cell=cells).pivot(index="row", columns="eps_rel", values="cell")
     return frame.loc[rows.unique()].rename_axis(index=None)
 
-# %% ../nbs/10_cli.ipynb #54a86d27
+# %% ../nbs/10_cli.ipynb #0723a0c3
 def _teaser(models, levels, dataset, frame, eps_rel, k, path, seed):
     "Draw the photograph on which the standard network loses most, as each estimator gives it under its own attack."
     from rs_sr.attacks import eps_from_rel, pgd
     from rs_sr.evaluation import smooth
     from rs_sr.plots import plot_reconstructions
-    from rs_sr.training import atomic, step_generator
+    from rs_sr.records import atomic
+    from rs_sr.training import step_generator
     names = list(models)
     standard = frame[frame.model == names[0]].pivot_table(index="image", columns="eps_rel", values="psnr", aggfunc="min")
     i = dataset.names.index((standard[0.0] - standard[eps_rel]).idxmax() if 0.0 in standard else standard[eps_rel].idxmin())
@@ -120,7 +128,7 @@ def _teaser(models, levels, dataset, frame, eps_rel, k, path, seed):
     figure = plot_reconstructions([(f"eps_rel {eps_rel:g}", pictures)], [to_pixels(x)])
     with atomic(path) as draft: figure.savefig(draft, dpi=150, format="png", bbox_inches="tight")
 
-# %% ../nbs/10_cli.ipynb #e18f136a
+# %% ../nbs/10_cli.ipynb #e6106775
 def rs_sr_train(
     data: str,  # folder of photographs, or of the ImageNet-mini layout (train/, val/)
     out: str,  # folder for checkpoint, log and weights; the same folder resumes
@@ -144,9 +152,9 @@ def rs_sr_train(
     if preset not in PRESETS: raise ValueError(f"preset must be one of {', '.join(PRESETS)}, got {preset!r}")
     given = {k: v for k, v in locals().items() if k in {f.name for f in dataclasses.fields(TrainConfig)} and v is not None}
     result = train(TrainConfig(**PRESETS[preset] | given), cpu=cpu)
-    if result.log: print(f"{result.folder}: validation PSNR {result.log[-1]['psnr']:.2f} dB, SSIM {result.log[-1]['ssim']:.4f}")
+    if result.log and is_main_process(): print(f"{result.folder}: validation PSNR {result.log[-1]['psnr']:.2f} dB, SSIM {result.log[-1]['ssim']:.4f}")
 
-# %% ../nbs/10_cli.ipynb #c4d40f11
+# %% ../nbs/10_cli.ipynb #fb3a3621
 def rs_sr_evaluate(
     models: str,  # names of shipped weights or folders, separated by commas
     data: str = "",  # folder of photographs, or of the ImageNet-mini layout; empty: the embedded photographs
@@ -161,6 +169,8 @@ def rs_sr_evaluate(
     k: int = 50,  # draws of a smoothed estimate
     attack_k: int = 8,  # draws inside pgd-smooth
     images: int = 0,  # only the first so many images; 0: all
+    batch_size: int = None,  # images attacked at a time
+    precision: str = "float32",  # float32 or bf16
     seed: int = 0,  # of attacks and noise
     device: str = "auto",  # auto, cpu, cuda or mps
 ):
@@ -172,11 +182,12 @@ def rs_sr_evaluate(
     else: levels = _numbers(sigma_g, "sigma_g")
     dataset = SRDataset(data or sample_photos("test"), scale=scale, crop=crop, split=split or None)
     frame = evaluate({n: m.to(device) for n, m in nets.items()}, dataset, radii, attack=attack, steps=steps, sigma_g=levels, k=k, attack_k=attack_k,
-        images=range(min(images or len(dataset), len(dataset))), out=out, seed=seed, device=device)
+        images=range(min(images or len(dataset), len(dataset))), out=out, batch_size=batch_size, precision=precision, seed=seed, device=device)
+    if not is_main_process(): return
     table = summarise(frame)
     print(table[["model", "attack", "sigma_g", "eps_rel", "psnr", "psnr_lo", "psnr_hi", "ssim", "ssim_lo", "ssim_hi"]].round(4).to_string(index=False))
 
-# %% ../nbs/10_cli.ipynb #3cb9c2a4
+# %% ../nbs/10_cli.ipynb #a4cfdafb
 def rs_sr_tune(
     models: str,  # names of shipped weights or folders, separated by commas
     data: str,  # folder of validation photographs, or of the ImageNet-mini layout
@@ -189,7 +200,10 @@ def rs_sr_tune(
     steps: int = 10,  # steps of the attack
     k: int = 8,  # draws, in antithetic pairs
     metric: str = "ssim",  # ssim, psnr or mse: what the best level is best in
+    all_levels: store_true = False,  # measure every level on every image, for whole curves, also those that can no longer win
     images: int = 0,  # only the first so many images; 0: all
+    batch_size: int = None,  # images between two decisions
+    precision: str = "float32",  # float32 or bf16
     seed: int = 0,  # of attacks and noise
     device: str = "auto",  # auto, cpu, cuda or mps
 ):
@@ -197,8 +211,9 @@ def rs_sr_tune(
     levels, radii, nets = _numbers(sigmas, "sigmas"), _numbers(eps, "eps"), _models(models)
     if metric not in ("ssim", "psnr", "mse"): raise ValueError(f"metric must be ssim, psnr or mse, got {metric!r}")
     dataset, device = SRDataset(data, scale=scale, crop=crop, split=split or None), _device(device)
-    frame = tune_sigma_g({n: m.to(device) for n, m in nets.items()}, dataset, levels, radii, steps=steps, k=k, images=range(min(images or len(dataset), len(dataset))), out=out, seed=seed)
-    print(f"sigma_g with the best mean {metric}, for each eps_rel and for all:\n{best_sigma_g(frame, metric).to_string()}")
+    frame = tune_sigma_g({n: m.to(device) for n, m in nets.items()}, dataset, levels, radii, steps=steps, k=k, images=range(min(images or len(dataset), len(dataset))), metric=metric, drop=not all_levels,
+        out=out, batch_size=batch_size, precision=precision, seed=seed)
+    if is_main_process(): print(f"sigma_g with the best mean {metric}, for each eps_rel and for all:\n{best_sigma_g(frame, metric).to_string()}")
 
 # %% ../nbs/10_cli.ipynb #b0fa5107
 def rs_sr_download(
@@ -208,3 +223,7 @@ def rs_sr_download(
     print(download_imagenet_mini(dest))
 
 COMMANDS = {f.__name__: f for f in (rs_sr_demo, rs_sr_train, rs_sr_evaluate, rs_sr_tune, rs_sr_download)}
+
+# %% ../nbs/10_cli.ipynb #d6134cc2
+#| eval: false
+if __name__ == "__main__": main()
