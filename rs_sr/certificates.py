@@ -6,7 +6,7 @@
 __all__ = ['grey_levels', 'Certificate', 'certificate_table', 'mean_bound', 'plain_bound', 'median_factor', 'geometric_median',
            'median_bound', 'center', 'center_bound', 'certify', 'certify_linear', 'certify_loss']
 
-# %% ../nbs/05_certificates.ipynb #119a3079
+# %% ../nbs/05_certificates.ipynb #e4c78603
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from torch import Tensor, nn
-from .attacks import is_exact
+from .linear import is_exact
 from .answers import answers, distance_to, draw_seeds, planned_seed, sample_losses
 from .bounds import Band, max_certifiable_radius, most_bad, shift, tail_band, upper_probability, worst_mean
 from .data import IMAGENET_MINI, Normalization

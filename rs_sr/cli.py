@@ -128,7 +128,7 @@ def _teaser(models, levels, dataset, frame, eps_rel, k, path, seed):
     figure = plot_reconstructions([(f"eps_rel {eps_rel:g}", pictures)], [to_pixels(x)])
     with atomic(path) as draft: figure.savefig(draft, dpi=150, format="png", bbox_inches="tight")
 
-# %% ../nbs/10_cli.ipynb #e6106775
+# %% ../nbs/10_cli.ipynb #1711c819
 def rs_sr_train(
     data: str,  # folder of photographs, or of the ImageNet-mini layout (train/, val/)
     out: str,  # folder for checkpoint, log and weights; the same folder resumes
@@ -146,6 +146,7 @@ def rs_sr_train(
     init: str = None,  # weights to start from: name or folder
     seed: int = 0,  # of initialisation, order, crops and noise
     mixed_precision: str = "no",  # no or bf16
+    compile: store_true = False,  # compile the training pass: about a minute at the start, then shorter steps
     cpu: store_true = False,  # stay on the CPU even where there is a GPU
 ):
     "Train a network, or go on where an interrupted run stopped."

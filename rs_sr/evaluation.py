@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['fingerprint', 'smooth', 'evaluate', 'interpolations', 'tune_sigma_g']
 
-# %% ../nbs/07_evaluation.ipynb #0cb75e67
+# %% ../nbs/07_evaluation.ipynb #a435108b
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -16,7 +16,8 @@ from torch import Tensor, nn
 from .data import SRDataset
 from .inference import frozen, kept_memory
 from .metrics import mse, psnr, ssim
-from .attacks import Interpolation, eps_from_rel, is_exact, pgd
+from .attacks import eps_from_rel, pgd
+from .linear import Interpolation, is_exact
 from .smoothing import SmoothedModel
 from .steps import step_generator
 from .results import COLUMNS, Results, Team, row_key, summarise

@@ -63,13 +63,13 @@ def row_key(
     "Name what a row measures."
     return tuple(float(row[k]) if k in ("eps_rel", "sigma_g") else row[k] for k in KEY)
 
-# %% ../nbs/06_results.ipynb #2a143d56
+# %% ../nbs/06_results.ipynb #b5bbd513
 def _read(path):
     "Rows by key, records of the runs, and the shards that nobody has taken over."
     import pandas as pd
     rows, runs, shards, origin = {}, [], [], path.with_suffix(".json")
     if path.is_file():
-        frame = pd.read_csv(path, dtype={"model": str, "image": str, "attack": str, "weights": str}, float_precision="round_trip")
+        frame = pd.read_csv(path, dtype={"model": str, "image": str, "attack": str, "weights": str}, converters=dict.fromkeys(("mse", "psnr", "ssim"), float))
         if list(frame.columns) != COLUMNS: raise ValueError(f"{path} is not a result file of this version: columns {list(frame.columns)}; choose another file")
         rows = {row_key(r): r for r in frame.to_dict("records")}
         runs = json.loads(origin.read_text())["runs"] if origin.is_file() else []

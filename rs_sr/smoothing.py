@@ -61,7 +61,7 @@ def _eval_mode(model: nn.Module):
     finally:
         for module, training in modes: module.training = training
 
-# %% ../nbs/04_smoothing.ipynb #abe231c1
+# %% ../nbs/04_smoothing.ipynb #bcd24e67
 def _check_settings(base, sigma, k, tol, antithetic, clamp, seed, chunk):
     "Raise with one clear sentence if a setting of `SmoothedModel` makes no sense."
     if not isinstance(base, nn.Module):
@@ -72,7 +72,7 @@ def _check_settings(base, sigma, k, tol, antithetic, clamp, seed, chunk):
     for name, value in (("k", k), ("chunk", chunk)):
         if value is not None and (value != int(value) or value < 1):
             raise ValueError(f"{name} must be a whole number >= 1, got {value}")
-    if tol is not None and not tol > 0:
+    if tol is not None and not (torch.as_tensor(tol) > 0).all():
         raise ValueError(f"tol must be a standard error above 0, in the units of the output, got {tol}; None draws k times")
     if antithetic and k % 2:
         raise ValueError(f"antithetic draws come in pairs, so k must be even, got {k}; "
@@ -85,8 +85,8 @@ def _check_settings(base, sigma, k, tol, antithetic, clamp, seed, chunk):
         raise ValueError("clamp must be (low, high) with low < high everywhere; "
                          "use IMAGENET_MINI.model_range()")
 
-# %% ../nbs/04_smoothing.ipynb #0dff8c2e
-def _check_measurements(y, seed):
+# %% ../nbs/04_smoothing.ipynb #2a23afcb
+def _check_measurements(y, seed, tol):
     "Raise with one clear sentence unless `y` is a non-empty batch of finite floating point numbers."
     if not (isinstance(y, Tensor) and y.is_floating_point()):
         got = getattr(y, "dtype", type(y).__name__)
@@ -98,8 +98,9 @@ def _check_measurements(y, seed):
     if not torch.isfinite(y).all():
         raise ValueError("y contains NaN or infinity, so its mean answer is not defined; "
                          "check the attack or the loading step that made it")
-    if isinstance(seed, tuple) and len(seed) != len(y):
-        raise ValueError(f"seed lists {len(seed)} numbers, y has {len(y)} measurements; give one for each")
+    for name, listed in (("seed", seed), ("tol", tol)):
+        if isinstance(listed, tuple) and len(listed) != len(y):
+            raise ValueError(f"{name} lists {len(listed)} numbers, y has {len(y)} measurements; give one for each")
 
 # %% ../nbs/04_smoothing.ipynb #186a6e57
 def _answer(g, z: Tensor) -> Tensor:
@@ -165,30 +166,30 @@ def _mean(chunks: Iterator[Tensor]) -> Tensor:
         n, total = n + len(draws), total + draws.sum(0, dtype=_wide(draws))
     return (total/n).to(draws.dtype)
 
-# %% ../nbs/04_smoothing.ipynb #acd5a81d
+# %% ../nbs/04_smoothing.ipynb #c6432b41
 def _until_exact(g, y: Tensor, seed, grad: bool) -> Estimate:
     "Draw until the standard error of each measurement's answer is below `tol`."
     signs = 2 if g.antithetic else 1
-    most, n, rows, total, square = g.k//signs, 0, list(range(len(y))), None, None
-    names, draws = _names(seed, most), torch.zeros(len(y), dtype=torch.long)
+    most, n, rows, total, square = g.k//signs, 0, list(range(len(y))), 0., 0.
+    names, draws, tol = _names(seed, most), torch.zeros(len(y), dtype=torch.long), torch.as_tensor(g.tol).expand(len(y))
     error = torch.full((len(y),), math.inf)
     while rows and n < most:
-        need = 2 if n == 0 else math.ceil(1.02*n*(error[rows].min().item()/g.tol)**2)
+        need = 2 if n == 0 else math.ceil(1.02*n*(error[rows]/tol[rows]).min().item()**2)
         m = min(max(need, n + 1), 8*max(n, 1), most)
         for chunk in _draws(g, y, names[n:m], rows, grad):
-            wide, where = chunk.to(_wide(chunk)), torch.tensor(rows, device=y.device)
-            if total is None: total = torch.zeros(len(y), *wide.shape[2:], dtype=wide.dtype, device=y.device); square = total.clone()
-            total, square = total.index_add(0, where, wide.sum(0)), square.index_add(0, where, wide.detach().square().sum(0))
+            sums = chunk.sum(0, dtype=_wide(chunk)), chunk.detach().square().sum(0, dtype=_wide(chunk))
+            if len(rows) == len(y): total, square = total + sums[0], square + sums[1]
+            else: total, square = (old.index_add(0, torch.tensor(rows, device=y.device), new) for old, new in zip((total, square), sums))
         n, draws[rows] = m, m*signs
-        spread = (square[rows] - total.detach()[rows].square()/n).clamp_min(0)/(n*(n - 1))
-        error[rows] = spread.flatten(1).mean(1).sqrt().float().cpu()
-        rows = [i for i in rows if not error[i] <= g.tol]
-    if rows: warnings.warn(f"after k = {g.k} draws the standard error of {len(rows)} of {len(y)} answers is up to {error.max():.2g}, above tol = {g.tol:g}; raise k or tol")
+        spread = (square[rows] - total.detach()[rows].square()/n).clamp_min(0)
+        error[rows] = (spread.flatten(1).mean(1)/(n*(n - 1))).sqrt().float().cpu()
+        rows = [i for i in rows if not error[i] <= tol[i]]
+    if rows: warnings.warn(f"after k = {g.k} draws the standard error of {len(rows)} of {len(y)} answers is up to {error.max():.2g}, above tol = {g.tol}; raise k or tol")
     count = (draws//signs).to(y.device).view(-1, *[1]*(total.ndim - 1))
     spread = (square - total.detach().square()/count).clamp_min(0)/(count*(count - 1))
     return Estimate((total/count).to(chunk.dtype), spread.sqrt().to(chunk.dtype), draws)
 
-# %% ../nbs/04_smoothing.ipynb #b84fd1a5
+# %% ../nbs/04_smoothing.ipynb #2ac151b9
 class SmoothedModel(nn.Module):
     "Answer with the mean of a base model over Gaussian noise on its input."
     def __init__(self,
@@ -196,7 +197,7 @@ class SmoothedModel(nn.Module):
         sigma: float,             # std of the noise, in the units of `y`; 0: the base model itself
         k: int | None = None,     # draws, i.e. base model calls a measurement; None: 50 as in the thesis, or at most 10,000 if `tol` is given
         *,
-        tol: float | None = None,  # draw until the root mean square standard error of each answer is below; output units
+        tol: float | Sequence[float] | None = None,  # draw until the root mean square standard error of each answer is below; output units; one number, or one a measurement
         antithetic: bool = True,  # True: pairs +delta, -delta (k even): no error from the linear part
         clamp: tuple | None = None,  # (low, high) for each draw, numbers or (C, 1, 1), in output units
         seed: int | Sequence[int] | None = None,  # None: fresh noise at each call; a number, or one a measurement: the same noise each time
@@ -205,8 +206,8 @@ class SmoothedModel(nn.Module):
         super().__init__()
         k = k if k is not None else 50 if tol is None else 10_000
         _check_settings(base, sigma, k, tol, antithetic, clamp, seed, chunk)
-        self.base, self.sigma, self.k, self.tol, self.antithetic = base, float(sigma), int(k), tol, bool(antithetic)
-        self.seed, self.chunk = tuple(seed) if isinstance(seed, Sequence) else seed, chunk
+        self.base, self.sigma, self.k, self.antithetic, self.chunk = base, float(sigma), int(k), bool(antithetic), chunk
+        self.seed, self.tol = (tuple(given) if isinstance(given, Sequence) else given for given in (seed, tol))
         for name, bound in zip(("low", "high"), clamp or (None, None)):
             bound = None if bound is None else torch.as_tensor(bound, dtype=torch.float32).clone()
             self.register_buffer(name, bound, persistent=False)
@@ -217,7 +218,7 @@ class SmoothedModel(nn.Module):
             mean = _answer(self, y)
             return Estimate(mean, torch.zeros_like(mean), torch.ones(len(y), dtype=torch.long))
         seed, signs = int(torch.randint(2**63 - 1, ())) if self.seed is None else self.seed, 2 if self.antithetic else 1
-        if self.tol: return _until_exact(self, y, seed, grad)
+        if self.tol is not None: return _until_exact(self, y, seed, grad)
         chunks = _draws(self, y, _names(seed, self.k//signs), list(range(len(y))), grad)
         return Estimate(*(_mean_and_error(chunks) if error else (_mean(chunks), None)), torch.full((len(y),), self.k))
 
@@ -225,7 +226,7 @@ class SmoothedModel(nn.Module):
         y: Tensor,   # measurements, (B, ...), in the units of the base model
     ) -> Tensor:     # estimate of g(y), (B, ...), in the units of the base model's output
         "Estimate the smoothed answer, with gradients where they are wanted."
-        _check_measurements(y, self.seed)
+        _check_measurements(y, self.seed, self.tol)
         wanted = y.requires_grad or any(p.requires_grad for p in self.base.parameters())
         grad = torch.is_grad_enabled() and wanted
         with nullcontext() if grad else frozen(self.base, y), torch.set_grad_enabled(grad): return self._ask(y, grad, error=False).mean
@@ -234,7 +235,7 @@ class SmoothedModel(nn.Module):
         y: Tensor,   # measurements, (B, ...), in the units of the base model
     ) -> Estimate:   # mean and standard error, each (B, ...), and draws spent, (B,), without gradients
         "Estimate the smoothed answer together with its standard error."
-        _check_measurements(y, self.seed)
+        _check_measurements(y, self.seed, self.tol)
         with torch.no_grad(), frozen(self.base, y): return self._ask(y, grad=False, error=True)
 
     def extra_repr(self) -> str:  # the settings, for print(model)
