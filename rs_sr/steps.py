@@ -20,7 +20,7 @@ from .data import SRDataset
 from .unet import UNetSR
 from .attacks import eps_from_rel, pgd
 
-# %% ../nbs/06_steps.ipynb #72842713
+# %% ../nbs/06_steps.ipynb #52dd8a8a
 @dataclass(frozen=True)
 class TrainConfig:
     "Everything that determines a training run."
@@ -44,7 +44,7 @@ class TrainConfig:
     init: str | None = None  # weights to start from (name or folder); None: random
     seed: int = 0  # of initialisation, order, crops and noise
     mixed_precision: str = "no"  # "no" or "bf16"; attacks always run in float32
-    compile: bool = False  # True: torch.compile of the training pass; about a minute at the start, then steps shorter by about a fifth on a CPU. Attacks stay as they are
+    compile: bool = False  # True: torch.compile of the training pass; about a minute at the start, then shorter steps, by how much the benchmark says. Attacks stay as they are
     checkpoint_seconds: float = 60  # time between checkpoints
     validations: int = 20  # how often to validate during the run
 
