@@ -41,12 +41,14 @@ def export_weights(
         with atomic(dest/name) as draft: draft.write_text(text)
     return cost
 
-# %% ../nbs/06_release.ipynb #921e1895
+# %% ../nbs/06_release.ipynb #5a448fcd
 def _command(config: dict) -> str:
     "Write a run's settings as a command line; what is not named is the default."
-    skip = {"data", "out", "checkpoint_seconds", "validations", "compile"} | {"noise": {"eps_rel", "attack_steps"}, "standard": {"eps_rel", "attack_steps", "sigma_f"}, "adversarial": {"sigma_f"}}[config["method"]]
+    noise, attack = {"sigma_f", "sigma_low"}, {"eps_rel", "attack_steps", "attack_step", "attack_draws"}
+    unused = {"noise": attack, "denoiser": attack, "standard": noise | attack, "adversarial": noise | {"attack_draws"}, "smooth-adversarial": set()}
+    skip = {"data", "out", "checkpoint_seconds", "validations", "compile", "features"} | unused[config["method"]]
     default = {f.name: f.default for f in fields(TrainConfig)}
-    given = [f"--{k} {v}" for k, v in config.items() if k not in skip and k != "features" and (v != default[k] or k in ("method", "sigma_f", "eps_rel"))]
+    given = [f"--{k} {v}" for k, v in config.items() if k not in skip and (v != default[k] or k in ("method", "sigma_f", "eps_rel"))]
     return " ".join(["rs_sr_train", config["data"], config["out"], *given])
 
 def model_card(
@@ -55,7 +57,10 @@ def model_card(
 ) -> str:  # Markdown with the metadata that the Hugging Face Hub reads
     "Describe weights: what they do, how they were made, what was measured."
     c = record["config"]
-    strength = {"noise": f", sigma_f = {c['sigma_f']}", "adversarial": f", eps_rel = {c['eps_rel']} ({c['attack_steps']} PGD steps)"}.get(c["method"], "")
+    levels = f"{c['sigma_low']:g} to {c['sigma_f']:g}" if c.get("sigma_low") is not None else c["sigma_f"]
+    noise, attack = f", sigma_f = {levels}", f", eps_rel = {c['eps_rel']} ({c['attack_steps']} PGD steps)"
+    strength = {"noise": noise, "denoiser": noise, "adversarial": attack, "smooth-adversarial": noise + attack}.get(c["method"], "")
+    strength += ", measurements projected first: use it as `nn.Sequential(Projection(scale), model)`" if c.get("project") else ""
     smoothed = f", smoothed with sigma_g = {record['sigma_g']:g}" if record.get("sigma_g") else ""
     table = "".join(f"| {k} | {v} |\n" for k, v in record.get("figures", {}).items())
     return (f"---\nlicense: mit\nlibrary_name: rs_sr\ntags: [super-resolution, randomized-smoothing]\n---\n# {name}\n\n"

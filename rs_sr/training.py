@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['validate', 'TrainResult', 'train']
 
-# %% ../nbs/06_training.ipynb #5692fcda
+# %% ../nbs/06_training.ipynb #f8e439e0
 import json, math, os, tempfile, time
 from dataclasses import asdict
 from pathlib import Path
@@ -17,10 +17,11 @@ from .data import SRDataset, sample_photos
 from .unet import UNetSR
 from .inference import frozen, kept_memory
 from .metrics import psnr, ssim
+from .defences import Projection
 from .records import atomic, load_checkpoint, provenance, save_checkpoint
 from .steps import PRESETS, TrainConfig, batches, learning_rate, perturb, prepare, step_generator, training_step
 
-# %% ../nbs/06_training.ipynb #e047f068
+# %% ../nbs/06_training.ipynb #203e362b
 def validate(
     config: TrainConfig,  # what "perturbed" means
     model: nn.Module,  # left as found
@@ -32,6 +33,8 @@ def validate(
     for start in range(0, len(pairs), 16):
         y, x = pairs.batch(range(start, min(start + 16, len(pairs))), device)
         worse = perturb(config, model, y, x, step_generator(device, start))
+        if config.project: worse = Projection(config.scale)(worse)
+        if config.method == "denoiser": x = y
         with frozen(model, y), torch.no_grad():
             clean, target = to_pixels(model(y)), to_pixels(x)
             perturbed = clean if worse is y else to_pixels(model(worse))
@@ -45,7 +48,7 @@ class TrainResult(NamedTuple):
     log: list[dict]  # one entry a validation: step, epoch, loss, learning_rate, psnr, ssim, psnr_perturbed, seconds
     folder: Path  # holds model.safetensors, config.json, training.json, log.csv, checkpoint.safetensors
 
-# %% ../nbs/06_training.ipynb #3958d2d0
+# %% ../nbs/06_training.ipynb #764c844b
 def train(
     config: TrainConfig,  # what to do
     *,
@@ -74,7 +77,7 @@ def train(
     with kept_memory():
         for epoch, y, x in batches(train_set, config, step, total, device, share=share, ahead=device.type == "cuda"):
             for group in optimizer.param_groups: group["lr"] = learning_rate(config, step, total)
-            generator = step_generator(device, config.seed, step, share[0] if config.method == "adversarial" else 0)
+            generator = step_generator(device, config.seed, step, share[0] if "adversarial" in config.method else 0)
             losses.append(training_step(config, net, model, optimizer, y, x, generator, share=share))
             if share[1] > 1: _average_statistics(net, accelerator)
             step += 1
