@@ -6,7 +6,7 @@
 __all__ = ['grey_levels', 'Certificate', 'certificate_table', 'mean_bound', 'plain_bound', 'median_factor', 'geometric_median',
            'median_bound', 'center', 'center_bound', 'certify', 'certify_linear', 'certify_loss']
 
-# %% ../nbs/05_certificates.ipynb #e4c78603
+# %% ../nbs/05_certificates.ipynb #5320b820
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -15,13 +15,13 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 from .linear import is_exact
-from .answers import answers, distance_to, draw_seeds, planned_seed, sample_losses
+from .answers import _Several, _group, answers, distance_to, draw_seeds, planned_seed, sample_losses
 from .bounds import Band, max_certifiable_radius, most_bad, shift, tail_band, upper_probability, worst_mean
 from .data import IMAGENET_MINI, Normalization
 from .metrics import ssim
 from .smoothing import _wide
 
-# %% ../nbs/05_certificates.ipynb #120dc18f
+# %% ../nbs/05_certificates.ipynb #c69b647b
 def grey_levels(
     radius: float,  # l2, in the units of y
     y: Tensor,  # one measurement, (1, ...)
@@ -41,6 +41,7 @@ class Certificate:
     sigma: float  # noise level, in the units of the measurement
     k: int  # draws that were planned
     alpha: float  # probability, over these draws, that any certificate of the same call is wrong
+    clean: float = math.nan  # PSNR (dB) of the mean of the same draws, without attack: an estimate, not a bound; NaN: not known
 
     @property
     def status(self) -> str:  # "certified" or "not certified"
@@ -134,17 +135,24 @@ def center_bound(
     fits = [most_bad(draws, b, alpha) < draws/2 for b in shift(band.tails, t)]
     return 3*float(band.values[int(np.argmax(fits))]) if any(fits) else math.inf
 
-# %% ../nbs/05_certificates.ipynb #96247234
+# %% ../nbs/05_certificates.ipynb #c43f5bde
 def _error_bounds(band: Band, t: float, D: float, draws: int, alpha: float) -> dict[str, float]:
     "Bound the l2 distance to the reference for each estimator."
     return {"mean": mean_bound(band, t, D), "geometric median": median_bound(band, t), f"geometric median of {draws}": median_bound(band, t, draws, alpha),
             "half of the draws": band.quantile(0.5, t), f"center of {draws}": center_bound(band, t, draws, alpha), "mean, plain bound": plain_bound(band, t, D)}
-
 def _psnr(distance: float, n: int) -> float:
     "PSNR of a picture of n values at that l2 distance."
     return -20*math.log10(max(distance, 1e-30)/math.sqrt(n)) if distance < math.inf else math.nan
+def _best_bounds(bands: dict[int, Band], r: float, sigma: float, D: float, draws: int, alpha: float) -> dict[str, float]:
+    "Bounds of every estimator from the laws of means of b answers."
+    found = {}
+    for b, band in bands.items():
+        some = _error_bounds(band, math.sqrt(b)*r/sigma, D, draws, alpha)
+        mean = min(some["mean"], found.get("mean", math.inf))
+        found |= (some if b == 1 else {f"{n}, means of {b}": some[n] for n in ("geometric median", f"geometric median of {draws}")}) | {"mean": mean}
+    return found
 
-# %% ../nbs/05_certificates.ipynb #c6342955
+# %% ../nbs/05_certificates.ipynb #7ae1edb1
 def certify(
     model: nn.Module,  # any module, in any mode
     y: Tensor,  # one measurement, (1, ...)
@@ -155,6 +163,7 @@ def certify(
     k: int = 10_000,  # draws; they reach radii up to about 3 sigma
     alpha: float = 1e-3,  # probability that any of the certificates is wrong
     draws: int = 50,  # of the deployed medians
+    means: Sequence[int] = (1,),  # also the medians of means of so many answers; the largest is a multiple of each, and divides k
     normalization: Normalization | None = IMAGENET_MINI,  # between model space and pixels; None: everything is in pixels
     with_ssim: bool = False,  # True: also the SSIM that half, and nine tenths, of the draws reach
     seed: int | None = None,  # of the draws; used for nothing else before; None: a fresh one
@@ -165,29 +174,33 @@ def certify(
     if with_ssim and x is None: raise ValueError("SSIM needs a ground truth; give x, or leave with_ssim out")
     if min(radii, default=0) < 0: raise ValueError(f"radii must not be negative, got {list(radii)}")
     pixels = (lambda z: z.clamp(0, 1)) if normalization is None else (lambda z: normalization.to_pixels(z, clamp=True))
-    share = alpha/(2 if with_ssim else 1)
-    reach = max_certifiable_radius(k, share/2, sigma)
-    bands, D, n = {}, 0., 1
+    B, share = max(means), alpha/(len(means) + with_ssim)
+    if k % B or any(B % b for b in means): raise ValueError(f"the largest of means must divide k and be a multiple of the others, got {list(means)} and k={k}")
+    reach = max(max_certifiable_radius(k//b, share/2, sigma)/math.sqrt(b) for b in means)
+    bands, D, n, clean = {}, 0., 1, math.nan
     if any(r < reach for r in radii):
         seed = planned_seed(file, seed)
         pilot = draw_seeds(seed, k + max(100, k//10))[k:]  # none of the draws that certify
         settings = dict(normalization=normalization, chunk=chunk)
         reference = pixels(x) if x is not None else (sum(a.to(_wide(a)).sum(0, keepdim=True) for a in answers(model, y, sigma, pilot, **settings))/len(pilot)).to(y.dtype)
         n, D = reference.numel(), float(torch.maximum(reference, 1 - reference).cpu().double().norm())
-        losses = {"error": distance_to(reference)} | ({"1 - SSIM": lambda a: 1 - ssim(a, reference.expand_as(a))} if with_ssim else {})
-        sampled = sample_losses(model, y, losses, sigma, k, seed=seed, file=file, **settings)
-        bands = {name: tail_band(np.clip(v, 0, D) if name == "error" else v, share) for name, v in sampled.items()}
+        groups = {b: [(f"error {b}.{j}", _group(b, j, distance_to(reference))) for j in range(B//b)] for b in sorted(means)}
+        losses = dict(sum(groups.values(), [])) | ({f"SSIM {j}": _group(1, j, lambda a: 1 - ssim(a, reference.expand_as(a))) for j in range(B)} if with_ssim else {})
+        sampled = sample_losses(_Several(model), y.unsqueeze(1).expand(1, B, *y.shape[1:]), losses, sigma, k//B, seed=seed, file=file, mean=x is not None, **settings)
+        if x is not None: clean = _psnr(float(np.linalg.norm(sampled["mean"].mean(0) - reference[0].cpu().double().numpy())), n)
+        bands = {b: tail_band(np.clip(np.concatenate([sampled[name] for name, _ in some]), 0, D), share) for b, some in groups.items()}
+        if with_ssim: similar = tail_band(np.concatenate([sampled[f"SSIM {j}"] for j in range(B)]), share)
         grey = _psnr(float((reference - 0.5).norm()), n)
     made = []
     for r in radii:
         t, rows = r/sigma, []
-        for name, bound in (_error_bounds(bands["error"], t, D, draws, alpha).items() if r < reach else [("all", math.inf)]):
+        for name, bound in (_best_bounds(bands, r, sigma, D, draws, alpha).items() if r < reach else [("all", math.inf)]):
             if x is None: rows.append((name, "change (RMSE, grey levels)", 255*bound/math.sqrt(n) if bound < D else math.nan))
             else: rows.append((name, "PSNR (dB)", v if (v := _psnr(bound, n)) > (grey if bands else 0) else math.nan))
         for p in ((0.5, 0.9) if with_ssim and r < reach else ()):
-            q = bands["1 - SSIM"].quantile(p, t)
+            q = similar.quantile(p, t)
             rows.append((f"{p:.0%} of the draws", "SSIM", 1 - q if q < 1 else math.nan))
-        made += [Certificate(*row, r, grey_levels(r, y, normalization), sigma, k, alpha) for row in rows]
+        made += [Certificate(*row, r, grey_levels(r, y, normalization), sigma, k, alpha, clean) for row in rows]
     return made
 
 # %% ../nbs/05_certificates.ipynb #b85a257d
