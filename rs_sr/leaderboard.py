@@ -50,14 +50,14 @@ class Defence:
         parts = [Projection(self.scale) if part.strip() == "projection" else UNetSR.from_pretrained(part.strip()) for part in self.layers.split("+")]
         return parts[0] if len(parts) == 1 else nn.Sequential(*parts)
 
-# %% ../nbs/11_leaderboard.ipynb #b7634cd4
+# %% ../nbs/11_leaderboard.ipynb #9109343f
 def read_defences(
     path: str | Path,  # CSV with the columns of `Defence`
 ) -> list[Defence]:  # in the order of the file
     "Read a list of defences."
     with open(path, newline="", encoding="utf-8") as f: rows = list(csv.DictReader(f))
     known = {f.name for f in fields(Defence)}
-    if not rows or set(rows[0]) != known: raise ValueError(f"{path} must have the columns {', '.join(f.name for f in fields(Defence))} and at least one line")
+    if not rows or any(set(row) != known for row in rows): raise ValueError(f"{path} must have the columns {', '.join(f.name for f in fields(Defence))} and at least one line; text with a comma needs quotes")
     made = [Defence(**row) for row in rows]
     if len({d.name for d in made}) < len(made): raise ValueError(f"{path} names a defence twice; names must differ")
     return made
