@@ -19,14 +19,23 @@ from nbdev.serve import proc_nbs
 
 ROOT = Path(__file__).resolve().parent.parent
 NBS, PROC, SITE = ROOT / "nbs", ROOT / "_proc", ROOT / "_docs"
-SECTIONS = {"Library": "", "Experiments": "experiments", "Tutorials": "tutorials"}
+CHAPTERS = {"Data, network, metrics": "0[0-2]_*", "Attacks": "03_*", "Smoothing, and attacks on it": "04_*", "Certificates": "05_*", "Training and defences": "06_*",
+            "Evaluation and reports": "0[78]_*", "Explorers and timing": "09_*", "Commands": "1[01]_*"}
+SECTIONS = {"Tutorials": "tutorials/*", "Experiments": "experiments/*", **CHAPTERS, "About": "[!0-9_.]*"}
+
+
+def order(path: Path) -> tuple:
+    "Sort by the `- order:` of the title cell, if there is one, then by name."
+    head = "".join(json.loads(path.read_text(encoding="utf-8"))["cells"][0]["source"])
+    found = re.search(r"^- order: (\d+)", head, re.M)
+    return int(found[1]) if found else 99, path.name
 
 
 def write_sidebar() -> None:
-    "List the notebooks folder by folder, in the order of their numbers."
+    "List the notebooks section by section: what teaches first, then the library in the order of its numbers."
     contents = [{"text": "Home", "href": "index.ipynb"}]
-    for title, folder in SECTIONS.items():
-        pages = [p.relative_to(NBS).as_posix() for p in sorted((NBS / folder).glob("*.ipynb"))
+    for title, names in SECTIONS.items():
+        pages = [p.relative_to(NBS).as_posix() for p in sorted(NBS.glob(f"{names}.ipynb"), key=order)
                  if p.name != "index.ipynb" and p.name[0] not in "_."]
         if pages:
             contents.append({"section": title, "contents": pages})
