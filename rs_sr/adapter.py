@@ -153,7 +153,7 @@ def _quality(adapter, pairs, chosen, device):
     if not answer.isfinite().all(): return -math.inf
     return psnr(*(pairs.normalization.to_pixels(t, clamp=True) for t in (answer, x))).mean().item()
 
-# %% ../nbs/08_adapter.ipynb #a72fada4
+# %% ../nbs/08_adapter.ipynb #507a9fc1
 def declared(
     model: Callable,  # a module, a function of a batch of tensors, or a function of one NumPy image
     pairs: DeclaredPairs,  # photographs as it is said to expect them
@@ -172,7 +172,7 @@ def declared(
     own, base = _quality(adapter, pairs, images, device), interpolation_rows(pairs)["bilinear"]
     plain = _quality(base, pairs, images, device)
     others = {r: _quality(adapter, DeclaredPairs(pairs.dataset, r, pairs.enlarged, pairs.channels, pairs.kernel), images, device) for r in ("normalised", *RANGES) if r != pairs.value_range}
-    best, named = max(others, key=others.get), isinstance(pairs.value_range, str)
+    best, named = max(others, key=lambda r: others[r]), isinstance(pairs.value_range, str)
     found = f"with value_range={pairs.value_range!r} the answers have {own:.1f} dB on real photographs, interpolation {plain:.1f} dB; with {best!r} they have {others[best]:.1f} dB"
     if named and own < plain and others[best] > max(own, plain - 6) + 3: raise ValueError(f'{found}: declare value_range="{best}"')
     if own == -math.inf: raise ValueError("the model answers NaN or infinite values to clean photographs; check its weights")

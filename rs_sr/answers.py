@@ -5,10 +5,11 @@
 # %% auto #0
 __all__ = ['draw_seeds', 'family_seed', 'answers', 'planned_seed', 'sample_losses', 'distance_to']
 
-# %% ../nbs/05_answers.ipynb #5afceb92
+# %% ../nbs/05_answers.ipynb #9e29f063
 import hashlib, os, secrets, time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
@@ -76,7 +77,7 @@ def _save(file: Path, seed: int, k: int, done: int, found: dict, total: np.ndarr
     "Write the losses so far, all or nothing."
     with atomic(file) as draft, open(draft, "wb") as out: np.savez(out, seed=np.uint64(seed), k=k, total=total, **{n: v[:done] for n, v in found.items()})
 
-# %% ../nbs/05_answers.ipynb #448b278e
+# %% ../nbs/05_answers.ipynb #792f1635
 def planned_seed(
     file: str | Path | None = None,  # .npz of an earlier run, if there is one
     seed: int | None = None,  # wanted; None: that of the file, or a fresh one
@@ -101,10 +102,12 @@ def sample_losses(
     chunk: int | None = None,  # draws forwarded at a time
 ) -> dict[str, np.ndarray]:  # (k,) each, float64; shorter where `stop` ended the run
     "Draw answers and keep only their losses."
+    total: Any
     done, found, total, file = 0, {name: np.empty(k) for name in losses}, 0., Path(file) if file else None
     if file and file.exists(): seed, done, found, total = _load(file, list(losses), k, seed, mean)
     seed = planned_seed(None, seed)
-    seeds, saved, settings = draw_seeds(seed, k), time.monotonic(), dict(normalization=normalization, chunk=chunk)
+    settings: dict[str, Any] = dict(normalization=normalization, chunk=chunk)
+    seeds, saved = draw_seeds(seed, k), time.monotonic()
     if done:
         again = next(answers(model, y, sigma, seeds[:1], **settings))
         if any(abs(float(loss(again)[0]) - found[n][0]) > 1e-4*abs(found[n][0]) + 1e-9 for n, loss in losses.items()):

@@ -5,9 +5,10 @@
 # %% auto #0
 __all__ = ['checkpoints', 'apgd']
 
-# %% ../nbs/03_apgd.ipynb #1d6b4c95
+# %% ../nbs/03_apgd.ipynb #c5ccd285
 import math
 from collections.abc import Callable
+from typing import Any
 import torch
 from torch import Tensor, nn
 from .attacks import _ascend, _check, _worse, project, random_in_ball, squared_error
@@ -54,7 +55,7 @@ def _run(model, y, x, e, radius, steps, norm, loss, first, momentum, anneal):
         if momentum and step: ahead = project(ahead + momentum * (2 * e - ahead - before), radius, norm)
         e, before = ahead, e
 
-# %% ../nbs/03_apgd.ipynb #613f639a
+# %% ../nbs/03_apgd.ipynb #03198d92
 def apgd(
     model: nn.Module,  # estimator y -> x_hat, in any mode: it is left as found
     y: Tensor,  # measurements, (B, ...), in the model's own units
@@ -71,7 +72,7 @@ def apgd(
     anneal: bool = True,  # True: the plan for all images falls along half a cosine; False: only checkpoints make steps shorter
     return_output: bool = False,  # True: return also what the model answers to the result, which is known anyway
     generator: torch.Generator | None = None,  # draws the random starts; None: torch's default generator
-) -> Tensor | tuple[Tensor, Tensor]:  # perturbed measurements, shape of `y`, within eps of `y` for each image; with `return_output`, and x_hat
+) -> Tensor | Any:  # perturbed measurements, shape of `y`, within eps of `y` for each image; with `return_output`, a pair of them and x_hat
     "Maximise the loss of `model` over a ball around each measurement, with steps that adapt to each image."
     _check(y, x, eps, steps, restarts, norm, True)
     if start is not None and start.shape != y.shape: raise ValueError(f"start must have the shape of y, {tuple(y.shape)}, got {tuple(start.shape)}")
@@ -80,7 +81,8 @@ def apgd(
         with frozen(model, y), torch.no_grad(): return y, model(y)
     loss, y = loss or squared_error, y.detach()
     radius = torch.as_tensor(eps, dtype=y.dtype, device=y.device).reshape(-1, *[1] * (y.ndim - 1))
-    worst = answer = None
+    worst: Any = None  # no run yet
+    answer: Any = None
     most = torch.full((len(y),), -math.inf, device=y.device)
     with frozen(model, y), torch.autocast(y.device.type, enabled=False):
         for run in range(restarts):

@@ -5,10 +5,11 @@
 # %% auto #0
 __all__ = ['eps_from_rel', 'squared_error', 'project', 'random_in_ball', 'pgd', 'cosine_steps']
 
-# %% ../nbs/03_attacks.ipynb #c4663c83
+# %% ../nbs/03_attacks.ipynb #df9901fa
 import math
 from collections.abc import Callable
 from contextlib import nullcontext
+from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import mse_loss
@@ -95,7 +96,7 @@ def _trusted_precision(model, y, x, loss):
     close = nn.functional.cosine_similarity(gradient(), exact).min() > 0.99
     return nullcontext() if close else torch.autocast(kind, enabled=False)
 
-# %% ../nbs/03_attacks.ipynb #ed4da1e8
+# %% ../nbs/03_attacks.ipynb #ec2b2e4d
 def pgd(
     model: nn.Module,  # estimator y -> x_hat, in any mode: it is left as found
     y: Tensor,  # measurements, (B, ...), in the model's own units
@@ -103,7 +104,7 @@ def pgd(
     eps: float | Tensor,  # radius of each perturbation in the units of `y`; one number, or (B,)
     *,
     steps: int = 10,  # gradient steps; the convergence plot below shows what more would buy
-    step_size: float | Callable[[int], float] | None = None,  # in the units of `y`, or a function of the step's index; None: 2.5 eps / steps
+    step_size: float | Callable[[int], float | Tensor] | None = None,  # in the units of `y`, or a function of the step's index; None: 2.5 eps / steps
     norm: float = 2,  # 2 or math.inf
     restarts: int = 1,  # independent runs, of which each image keeps the worst for the model
     random_start: bool = True,  # True: start uniformly in the ball; False: start at `y`
@@ -111,7 +112,7 @@ def pgd(
     best: bool = True,  # True: the worst iterate of all for each image; False: the last one, which saves a forward pass
     return_output: bool = False,  # True: return also what the model answers to the result, which is known anyway
     generator: torch.Generator | None = None,  # draws the random start; None: torch's default generator
-) -> Tensor | tuple[Tensor, Tensor]:  # perturbed measurements, shape of `y`, within eps of `y` for each image; with `return_output`, and x_hat
+) -> Tensor | Any:  # perturbed measurements, shape of `y`, within eps of `y` for each image; with `return_output`, a pair of them and x_hat
     "Maximise the loss of `model` over a ball around each measurement."
     _check(y, x, eps, steps, restarts, norm, best)
     if (torch.as_tensor(eps) == 0).all():
@@ -132,7 +133,7 @@ def pgd(
                     x_hat = model(z)
                     value = loss(x_hat, x)
                     if value.shape != (len(y),): raise ValueError(f"loss must return one number an image, shape ({len(y)},), got {tuple(value.shape)}")
-                    gradient = None if last else torch.autograd.grad(value.sum(), e)[0]
+                    gradient = e if last else torch.autograd.grad(value.sum(), e)[0]
                 e, value = e.detach(), value.detach().float()
                 if value.isnan().any(): raise ValueError("the loss is NaN; check the model's output and the units of y and x")
                 if best or last: worst, answer, worst_loss = _worse(value, worst_loss, (z.detach(), worst), (x_hat.detach(), answer))
@@ -140,11 +141,11 @@ def pgd(
                 e = _ascend(e, gradient, size(step), radius, norm)
     return (worst, answer) if return_output else worst
 
-# %% ../nbs/03_attacks.ipynb #66a26be3
+# %% ../nbs/03_attacks.ipynb #e8391e55
 def cosine_steps(
-    eps: float,  # l2 radius of the attack
+    eps: float | Tensor,  # l2 radius of the attack, or one an image, (B, ...)
     steps: int,  # of the attack
     first: float = 3.0,  # first step, in multiples of the radius
-) -> Callable[[int], float]:  # step size by index, for `pgd(..., step_size=...)`, in the units of `eps`
+) -> Callable[[int], float | Tensor]:  # step size by index, for `pgd(..., step_size=...)`, in the units of `eps`
     "Let the steps of an attack fall along half a cosine."
     return lambda step: first * eps * (1 + math.cos(math.pi * step / steps)) / 2

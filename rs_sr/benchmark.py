@@ -5,12 +5,13 @@
 # %% auto #0
 __all__ = ['WORKS', 'bench_memory', 'bench_processes', 'bench_floor', 'bench', 'bench_table', 'rs_sr_bench', 'main']
 
-# %% ../nbs/11_benchmark.ipynb #4f789cbf
+# %% ../nbs/11_benchmark.ipynb #0c0e7c17
 import json, math, tempfile
 from collections.abc import Callable
 from contextlib import contextmanager, nullcontext
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 import torch
 from fastcore.script import store_true
 from .data import SRDataset, list_photos, sample_photos
@@ -21,13 +22,14 @@ from .comparisons import COLUMNS, Bench, bench_pgd, bench_smooth, bench_train, b
 from . import cli
 from .timing import count_operations, describe_machine, interleave, measured_peak, profile_operations, resident_memory, run_python, summarise_pairs, timed
 
-# %% ../nbs/11_benchmark.ipynb #9b9e006c
+# %% ../nbs/11_benchmark.ipynb #ab56ada5
 def _memory_child(photos, folder, count, batch, crop, region):
     "Build a cache for `count` links to photographs, draw one epoch of batches, print the peak."
     from tqdm.auto import trange
     photos, links = list_photos(photos), Path(folder)/"links"
     links.mkdir()
     for i in range(count): (links/f"{i:06}{photos[i % len(photos)].suffix}").symlink_to(photos[i % len(photos)].resolve())
+    peak: dict[str, float]
     dataset, peak = SRDataset(links, crop=crop, region=region, train=True, cache_dir=folder), {}
     for start in trange(0, count - batch + 1, batch, desc="one epoch of batches", unit="batch", delay=2):
         dataset.batch(range(start, start + batch))
@@ -111,10 +113,10 @@ def _kept(context):
     "Open a context with the memory setting of the engine."
     with kept_memory(), context(): yield
 
-# %% ../nbs/11_benchmark.ipynb #0e7619c7
-WORKS = {"smooth": bench_smooth, "pgd": bench_pgd, "tune": bench_tune, "train": bench_train, "processes": bench_processes, "floor": bench_floor, "memory": bench_memory}
+# %% ../nbs/11_benchmark.ipynb #bc355cce
+WORKS: dict[str, Callable] = {"smooth": bench_smooth, "pgd": bench_pgd, "tune": bench_tune, "train": bench_train, "processes": bench_processes, "floor": bench_floor, "memory": bench_memory}
 
-# %% ../nbs/11_benchmark.ipynb #e9f0f8fc
+# %% ../nbs/11_benchmark.ipynb #1f9f7f63
 def bench(
     works: dict[str, Callable],  # jobs by name, such as WORKS or a part of it
     setup: Bench = Bench(),  # settings that all share
@@ -123,6 +125,7 @@ def bench(
     "Run jobs of the benchmark, or those of them that a file does not hold yet."
     import pandas as pd
     from tqdm.auto import tqdm
+    origin: dict[str, Any]
     origin, rows = {"settings": asdict(setup) | {"data": Path(setup.data).name, "cache": None}, "machine": describe_machine(setup.device), "runs": [], "details": {}}, []
     if out and Path(out).is_file():
         rows, before = pd.read_csv(out).to_dict("records"), json.loads(Path(out).with_suffix(".json").read_text())
@@ -142,7 +145,7 @@ def bench(
         with atomic(Path(out).with_suffix(".json")) as draft: draft.write_text(json.dumps(origin, indent=1, default=float) + "\n")
     return pd.DataFrame(rows, columns=COLUMNS)
 
-# %% ../nbs/11_benchmark.ipynb #8415e8e0
+# %% ../nbs/11_benchmark.ipynb #420d5343
 def bench_table(
     frame,  # DataFrame from `bench`, or read from its file
 ):  # -> DataFrame of text
@@ -152,14 +155,16 @@ def bench_table(
     return pd.DataFrame([{"work": r.work, "size": r.size_, "reference": f"{r.reference:.4g} {r.unit}", "engine": f"{r.engine:.4g}", "ratio": f"{r.ratio:.2f}", "quartiles": known(r.ratio_lo, "{:.2f}") + known(r.ratio_hi, " to {:.2f}"),
         "check": f"{r.check}: {r.check_value:.4g}", "passed": {True: "yes", False: "NO"}.get(r.ok, "")} for r in frame.rename(columns={"size": "size_"}).itertuples()])
 
+_QUICK = ",".join(w for w in WORKS if w != "memory")
+
 def rs_sr_bench(
-    works: str = ",".join(w for w in WORKS if w != "memory"),  # jobs, separated by commas; memory needs minutes and 2.9 GB of disk
+    works: str = _QUICK,  # jobs, separated by commas; memory needs minutes and 2.9 GB of disk
     data: str = "",  # folder of photographs, or of the ImageNet-mini layout; empty: the embedded photographs
-    rounds: int = 9,  # pairs of runs
+    rounds: int = 9,  # pairs of runs that are timed
     images: int = 8,  # photographs of the job that smooths
     tune_images: int = 0,  # photographs of the choice of sigma_g, for which the reference needs about two minutes each on a small CPU; 0: as many
     out: str = "bench.csv",  # CSV; details and machine in the JSON beside it; the same file resumes
-    seed: int = 0,  # of noise and random starts
+    seed: int = 0,  # seed of noise and random starts
     compile: store_true = False,  # also time the compiled training step
     device: str = "auto",  # auto, cpu, cuda or mps
 ):

@@ -6,19 +6,19 @@
 __all__ = ['shift', 'worst_mean', 'upper_probability', 'lower_probability', 'upper_mean', 'upper_rank', 'lower_rank',
            'tail_nodes', 'Band', 'tail_band', 'max_certifiable_radius', 'most_bad', 'mean_shift']
 
-# %% ../nbs/05_bounds.ipynb #a82cceb7
+# %% ../nbs/05_bounds.ipynb #55e7fe97
 import math
 from dataclasses import dataclass
 import numpy as np
-from scipy.special import betainc, betaincc, betaincinv, betainccinv, ndtr, ndtri
+import scipy  # its parts load when they are used
 
-# %% ../nbs/05_bounds.ipynb #eb48cf31
+# %% ../nbs/05_bounds.ipynb #44937386
 def shift(
     p: float | np.ndarray,  # probability of an event at y
-    t: float,  # radius / sigma; negative: how small the probability can become
+    t: float | np.ndarray,  # radius / sigma; negative: how small the probability can become
 ) -> float | np.ndarray:  # its largest probability when the mean of the noise moves by that radius
     "Move a probability as far as a Gaussian shift can."
-    return ndtr(ndtri(p) + t)
+    return scipy.special.ndtr(scipy.special.ndtri(p) + t)
 
 # %% ../nbs/05_bounds.ipynb #0a36d98d
 def worst_mean(
@@ -34,7 +34,7 @@ def worst_mean(
     edges = np.concatenate([[low], values, [high]])
     return float(low + np.diff(edges) @ np.concatenate([[1.], shift(np.asarray(tails), t)]))
 
-# %% ../nbs/05_bounds.ipynb #ad71aaa4
+# %% ../nbs/05_bounds.ipynb #ec07859b
 def upper_probability(
     c: int | np.ndarray,  # events seen
     k: int,  # independent draws
@@ -42,7 +42,7 @@ def upper_probability(
 ) -> float | np.ndarray:  # the probability of the event is at most this
     "Bound a probability from above by a count (Clopper-Pearson, one-sided)."
     c = np.asarray(c)
-    return np.where(c >= k, 1., betainccinv(c + 1., np.maximum(k - c, 1.), alpha))[()]
+    return np.where(c >= k, 1., scipy.special.betainccinv(c + 1., np.maximum(k - c, 1.), alpha))[()]
 
 def lower_probability(
     c: int | np.ndarray,  # events seen
@@ -51,7 +51,7 @@ def lower_probability(
 ) -> float | np.ndarray:  # the probability of the event is at least this
     "Bound a probability from below by a count (Clopper-Pearson, one-sided)."
     c = np.asarray(c)
-    return np.where(c <= 0, 0., betaincinv(np.maximum(c, 1.), k - c + 1., alpha))[()]
+    return np.where(c <= 0, 0., scipy.special.betaincinv(np.maximum(c, 1.), k - c + 1., alpha))[()]
 
 # %% ../nbs/05_bounds.ipynb #2508b35b
 def upper_mean(
@@ -69,7 +69,7 @@ def upper_mean(
         else: high = middle
     return high
 
-# %% ../nbs/05_bounds.ipynb #a31c76c7
+# %% ../nbs/05_bounds.ipynb #c41aa336
 def upper_rank(
     k: int,  # independent draws
     p: float,  # level of the quantile
@@ -77,7 +77,7 @@ def upper_rank(
 ) -> int | None:  # 1 to k: this draw, in ascending order, is at least the quantile; None: too few draws
     "Name the draw that bounds a quantile from above."
     j = np.arange(1, k + 1)
-    fits = betainc(j, k - j + 1., p) <= alpha
+    fits = scipy.special.betainc(j, k - j + 1., p) <= alpha
     return int(fits.argmax()) + 1 if fits.any() else None
 
 def lower_rank(
@@ -87,9 +87,9 @@ def lower_rank(
 ) -> int | None:  # 1 to k: this draw, in ascending order, is at most the quantile; None: too few draws
     "Name the draw that bounds a quantile from below."
     j = np.arange(1, k + 1)
-    return int((betaincc(j, k - j + 1., p) <= alpha).sum()) or None
+    return int((scipy.special.betaincc(j, k - j + 1., p) <= alpha).sum()) or None
 
-# %% ../nbs/05_bounds.ipynb #80db6e6f
+# %% ../nbs/05_bounds.ipynb #8959ef43
 def tail_nodes(
     k: int,  # independent draws
     alpha: float,  # probability that any of the bounds is wrong
@@ -101,7 +101,7 @@ def tail_nodes(
     c = c[c < k]
     share = np.full(len(c), alpha/2/max(len(c) - 1, 1))
     share[-1] = alpha/2 if len(c) > 1 else alpha
-    return c, upper_probability(c, k, share)
+    return c, np.asarray(upper_probability(c, k, share))
 
 @dataclass(frozen=True)
 class Band:
@@ -124,7 +124,7 @@ class Band:
         t: float = 0.,  # radius / sigma
     ) -> float:  # at least a share p of the draws after the shift is at most this; infinity: not certified
         "Bound a quantile of the law after any shift."
-        fits = shift(self.tails, t) <= 1 - p
+        fits = np.asarray(shift(self.tails, t)) <= 1 - p
         return float(self.values[fits.argmax()]) if fits.any() else math.inf
 
 def tail_band(
@@ -137,7 +137,7 @@ def tail_band(
     c, tails = tail_nodes(len(sample), alpha)
     return Band(sample[len(sample) - 1 - c], tails, len(sample), alpha)
 
-# %% ../nbs/05_bounds.ipynb #347c6689
+# %% ../nbs/05_bounds.ipynb #7c5c6c1b
 def max_certifiable_radius(
     k: int,  # independent draws
     alpha: float,  # probability of being wrong
@@ -145,9 +145,9 @@ def max_certifiable_radius(
 ) -> float:  # l2 radius in the units of y, at least 0
     "Say beyond which radius k draws cannot certify anything."
     if not (k >= 1 and 0 < alpha < 1 and sigma > 0): raise ValueError(f"need k >= 1, alpha in (0, 1) and sigma > 0, got {k}, {alpha}, {sigma}")
-    return max(0., -sigma*float(ndtri(-math.expm1(math.log(alpha)/k))))
+    return max(0., -sigma*float(scipy.special.ndtri(-math.expm1(math.log(alpha)/k))))
 
-# %% ../nbs/05_bounds.ipynb #b1df675c
+# %% ../nbs/05_bounds.ipynb #84197cd9
 def most_bad(
     n: int,  # draws of the deployed estimator
     tau: float,  # each is bad with at most this probability, independently
@@ -155,7 +155,7 @@ def most_bad(
 ) -> int:  # 0 to n: this many may be bad
     "Bound the number of bad draws of a deployment."
     m = np.arange(n)
-    return int(np.append(betainc(m + 1., n - m, tau) <= alpha, True).argmax())
+    return int(np.append(scipy.special.betainc(m + 1., n - m, tau) <= alpha, True).argmax())
 
 # %% ../nbs/05_bounds.ipynb #cd9f29ba
 def mean_shift(

@@ -6,11 +6,12 @@
 __all__ = ['grey_levels', 'Certificate', 'certificate_table', 'mean_bound', 'plain_bound', 'median_factor', 'geometric_median',
            'median_bound', 'center', 'center_bound', 'certify', 'certify_linear', 'certify_loss']
 
-# %% ../nbs/05_certificates.ipynb #5320b820
+# %% ../nbs/05_certificates.ipynb #33ea9e33
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, cast
 import numpy as np
 import torch
 from torch import Tensor, nn
@@ -101,7 +102,7 @@ def geometric_median(
         z = z + pull/weight.mean()*(1 - mass/pull.norm())
     return z.reshape(points.shape[1:]).to(points.dtype), eta
 
-# %% ../nbs/05_certificates.ipynb #6cf6ccd1
+# %% ../nbs/05_certificates.ipynb #0cc8c36f
 def median_bound(
     band: Band,  # law of the distance of an answer to x at y
     t: float,  # radius / sigma
@@ -110,11 +111,11 @@ def median_bound(
     eta: float = 1e-3,  # of the deployed median, see `geometric_median`
 ) -> float:  # |G(y + e) - x| is at most this; infinity: not certified
     "Bound the error of the geometric median of the answers."
-    bad = shift(band.tails, t)
-    factor = median_factor(bad) if draws is None else median_factor([most_bad(draws, b, alpha)/draws for b in bad], eta)
+    bad = np.asarray(shift(band.tails, t))
+    factor = median_factor(bad) if draws is None else median_factor(np.array([most_bad(draws, b, alpha)/draws for b in bad]), eta)
     return float((factor*np.maximum(band.values, 1e-30)).min())
 
-# %% ../nbs/05_certificates.ipynb #b8f06a1f
+# %% ../nbs/05_certificates.ipynb #0e713bff
 def center(
     points: Tensor,  # answers, (m, ...)
     distance: Callable[[Tensor, Tensor], Tensor] | None = None,  # metric: (m, ...), (m, ...) -> (m,); None: l2
@@ -132,10 +133,10 @@ def center_bound(
     alpha: float = 1e-3,  # probability, at each use, that more of these draws are bad than allowed for
 ) -> float:  # the distance of the center to the reference is at most this; infinity: not certified
     "Bound the answer of center smoothing."
-    fits = [most_bad(draws, b, alpha) < draws/2 for b in shift(band.tails, t)]
+    fits = [most_bad(draws, b, alpha) < draws/2 for b in np.asarray(shift(band.tails, t))]
     return 3*float(band.values[int(np.argmax(fits))]) if any(fits) else math.inf
 
-# %% ../nbs/05_certificates.ipynb #c43f5bde
+# %% ../nbs/05_certificates.ipynb #64247978
 def _error_bounds(band: Band, t: float, D: float, draws: int, alpha: float) -> dict[str, float]:
     "Bound the l2 distance to the reference for each estimator."
     return {"mean": mean_bound(band, t, D), "geometric median": median_bound(band, t), f"geometric median of {draws}": median_bound(band, t, draws, alpha),
@@ -145,14 +146,14 @@ def _psnr(distance: float, n: int) -> float:
     return -20*math.log10(max(distance, 1e-30)/math.sqrt(n)) if distance < math.inf else math.nan
 def _best_bounds(bands: dict[int, Band], r: float, sigma: float, D: float, draws: int, alpha: float) -> dict[str, float]:
     "Bounds of every estimator from the laws of means of b answers."
-    found = {}
+    found: dict[str, float] = {}
     for b, band in bands.items():
         some = _error_bounds(band, math.sqrt(b)*r/sigma, D, draws, alpha)
         mean = min(some["mean"], found.get("mean", math.inf))
         found |= (some if b == 1 else {f"{n}, means of {b}": some[n] for n in ("geometric median", f"geometric median of {draws}")}) | {"mean": mean}
     return found
 
-# %% ../nbs/05_certificates.ipynb #7ae1edb1
+# %% ../nbs/05_certificates.ipynb #522908b4
 def certify(
     model: nn.Module,  # any module, in any mode
     y: Tensor,  # one measurement, (1, ...)
@@ -181,8 +182,8 @@ def certify(
     if any(r < reach for r in radii):
         seed = planned_seed(file, seed)
         pilot = draw_seeds(seed, k + max(100, k//10))[k:]  # none of the draws that certify
-        settings = dict(normalization=normalization, chunk=chunk)
-        reference = pixels(x) if x is not None else (sum(a.to(_wide(a)).sum(0, keepdim=True) for a in answers(model, y, sigma, pilot, **settings))/len(pilot)).to(y.dtype)
+        settings: dict[str, Any] = dict(normalization=normalization, chunk=chunk)
+        reference = pixels(x) if x is not None else (sum((a.to(_wide(a)).sum(0, keepdim=True) for a in answers(model, y, sigma, pilot, **settings)), torch.zeros(()))/len(pilot)).to(y.dtype)
         n, D = reference.numel(), float(torch.maximum(reference, 1 - reference).cpu().double().norm())
         groups = {b: [(f"error {b}.{j}", _group(b, j, distance_to(reference))) for j in range(B//b)] for b in sorted(means)}
         losses = dict(sum(groups.values(), [])) | ({f"SSIM {j}": _group(1, j, lambda a: 1 - ssim(a, reference.expand_as(a))) for j in range(B)} if with_ssim else {})
@@ -203,7 +204,7 @@ def certify(
         made += [Certificate(*row, r, grey_levels(r, y, normalization), sigma, k, alpha, clean) for row in rows]
     return made
 
-# %% ../nbs/05_certificates.ipynb #b85a257d
+# %% ../nbs/05_certificates.ipynb #782628f2
 def certify_linear(
     model: nn.Module,  # an `Interpolation`, or any estimator with its own exact `attack(y, x, eps)`
     y: Tensor,  # one measurement, (1, ...)
@@ -216,10 +217,10 @@ def certify_linear(
     "Give the exact worst case of a linear estimator, of its answer before any clamping."
     if not is_exact(model): raise TypeError(f"{type(model).__name__} has no exact worst case; use certify")
     std = torch.as_tensor(normalization.std if normalization else [1.], device=y.device)[:, None, None]
-    def worst(r): return float(((model(model.attack(y, x, r)) - x)*std).cpu().double().square().mean())
+    def worst(r): return float(((model(cast(Any, model).attack(y, x, r)) - x)*std).cpu().double().square().mean())
     return [Certificate(f"{name}, exact", "PSNR (dB)", -10*math.log10(max(worst(r), 1e-30)), r, grey_levels(r, y, normalization), 0., 0, 0.) for r in radii]
 
-# %% ../nbs/05_certificates.ipynb #0d6f536b
+# %% ../nbs/05_certificates.ipynb #fe6e751e
 def certify_loss(
     model: nn.Module,  # any module, in any mode
     y: Tensor,  # one measurement, (1, ...)
@@ -238,7 +239,7 @@ def certify_loss(
 ) -> Certificate:  # its value is the threshold, or NaN
     "Certify that most answers keep a loss below a threshold, with as few draws as that takes."
     if not 0 < p < 1: raise ValueError(f"p is a share of draws in (0, 1), got {p}")
-    fits = shift(upper_probability(np.arange(k + 1), k, alpha), radius/sigma) <= 1 - p
+    fits = np.asarray(shift(upper_probability(np.arange(k + 1), k, alpha), radius/sigma)) <= 1 - p
     allowed = int(fits.sum()) - 1  # this many failures; below 0: not even none
     def decided(done, found):
         failed = int((found["loss"][:done] > threshold).sum())

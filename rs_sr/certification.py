@@ -189,7 +189,7 @@ def _photographs(data, folder):
     shutil.copy(data, Path(folder)/data.stem)
     return Path(folder)/data.stem
 
-# %% ../nbs/11_certification.ipynb #ccd3f3b7
+# %% ../nbs/11_certification.ipynb #4dd9a9b8
 def rs_sr_certify(
     models: str,  # names of shipped weights or folders, separated by commas
     data: str = "",  # image, folder of photographs, or of the ImageNet-mini layout; empty: the embedded photographs
@@ -198,7 +198,7 @@ def rs_sr_certify(
     radii: str = "0.25s,0.5s,1s,1.5s,2s,2.5s,3s",  # l2 radii, model units; with an s: multiples of sigma
     k: int = 10_000,  # draws for each image, network and sigma; they reach radii up to about 3 sigma
     alpha: float = 1e-3,  # probability that any certificate of one image, network and sigma is wrong
-    draws: int = 50,  # of the deployed medians
+    draws: int = 50,  # draws of the deployed medians
     means: str = "1,2,4,8,16",  # also medians of means of so many answers; they share the draws and alpha
     ssim: store_true = False,  # also certify the SSIM of the draws
     out: str = "certificates.csv",  # CSV, one row an image, sigma, radius and estimator; origin in the JSON and figure in the PNG beside it; the same file resumes
@@ -206,28 +206,28 @@ def rs_sr_certify(
     crop: int = 160,  # side of the centre crops, pixels
     images: int = 0,  # only the first so many images; 0: all
     attack_images: int = 0,  # attack the first so many of them too, at 0.5, 1 and 2 sigma; rows in the CSV whose name ends in _attacked
-    steps: int = 50,  # of these attacks
+    steps: int = 50,  # steps of these attacks
     keep: store_true = False,  # keep the losses of all draws, so that other radii cost no draws
-    seed: int = 0,  # of all draws; choose it before you see anything
+    seed: int = 0,  # seed of all draws; choose it before you see anything
     device: str = "auto",  # auto, cpu, cuda or mps
 ):
     "Certify smoothed networks against every perturbation within radii, beside interpolation's exact worst case."
-    nets, radii, device, out, means = cli._models(models), _radii(radii), cli._device(device), Path(out), [int(b) for b in cli._numbers(means, "means")]
+    nets, reach, device, path, sizes = cli._models(models), _radii(radii), cli._device(device), Path(out), [int(b) for b in cli._numbers(means, "means")]
     levels = _trained(nets) if sigma == "trained" else cli._numbers(sigma, "sigma")
-    if out.suffix != ".csv": raise ValueError(f"out must name a .csv file, got {out.name!r}")
+    if path.suffix != ".csv": raise ValueError(f"out must name a .csv file, got {path.name!r}")
     with tempfile.TemporaryDirectory() as folder:
         single = Path(data).is_file() if data else False
         dataset = SRDataset(_photographs(data, folder), scale=scale, crop=crop, split=split or None, cache_dir=folder if single else None)
         chosen, nets = range(min(images or len(dataset), len(dataset))), {n: m.to(device) for n, m in nets.items()}
-        frame = certify_dataset(nets, dataset, levels, radii, k=k, alpha=alpha, draws=draws, means=means, with_ssim=ssim, images=chosen, out=out, keep=keep, seed=seed)
+        frame = certify_dataset(nets, dataset, levels, reach, k=k, alpha=alpha, draws=draws, means=sizes, with_ssim=ssim, images=chosen, out=path, keep=keep, seed=seed)
         print(certificate_text(frame))
-        attacked, side = None, out.with_name(f"{out.stem}_attacked.csv")
+        attacked, side = None, path.with_name(f"{path.stem}_attacked.csv")
         if attack_images and (frame.status[frame.sigma > 0] == "certified").any():
-            attacked = violations(frame, nets, dataset, ratios=(0.5, 1, 2), images=chosen[:attack_images], draws=draws, means=means, steps=steps, out=side, seed=seed)
+            attacked = violations(frame, nets, dataset, ratios=(0.5, 1, 2), images=chosen[:attack_images], draws=draws, means=sizes, steps=steps, out=side, seed=seed)
             print(f"\nAttacked, with fresh draws ({side}):\n{count_violations(attacked).round(3).to_string(index=False)}")
     if (frame.quantity[frame.sigma > 0] == "PSNR (dB)").any():
-        with atomic(out.with_suffix(".png")) as draft: plot_certificates(frame, attacked).savefig(draft, dpi=150, format="png")
-    print(f"\nrows: {out}   figure: {out.with_suffix('.png')}")
+        with atomic(path.with_suffix(".png")) as draft: plot_certificates(frame, attacked).savefig(draft, dpi=150, format="png")
+    print(f"\nrows: {path}   figure: {path.with_suffix('.png')}")
 
 def main(
     argv: list[str] | None = None,  # command and its arguments; None: sys.argv

@@ -6,9 +6,11 @@
 __all__ = ['DEMO', 'COMMANDS', 'main', 'rs_sr_demo', 'demo_table', 'rs_sr_train', 'rs_sr_evaluate', 'rs_sr_tune',
            'rs_sr_download']
 
-# %% ../nbs/10_cli.ipynb #40501f9e
+# %% ../nbs/10_cli.ipynb #ba1b72cb
 import dataclasses, os, sys
 from pathlib import Path
+from types import UnionType
+from typing import Any, get_args
 from fastcore.script import Param, anno_parser, store_true
 from .data import SRDataset, download_imagenet_mini, sample_photos
 from .unet import UNetSR, pretrained_models
@@ -17,7 +19,28 @@ from .results import is_main_process, summarise, worst_case
 from .selection import THESIS_SIGMAS, best_sigma_g
 from .evaluation import evaluate, tune_sigma_g
 
-# %% ../nbs/10_cli.ipynb #71f8ca21
+# %% ../nbs/10_cli.ipynb #42cc7169
+_EXAMPLES = {
+    "rs_sr_demo": "--images 2 --eps 0,0.05 --k 4",
+    "rs_sr_train": "photographs runs/noise0.1 --method noise --sigma_f 0.1 --epochs 10",
+    "rs_sr_evaluate": "unet-x2-standard,unet-x2-noise0.4 --eps 0,0.02,0.05 --sigma_g card --images 8 --out results.csv",
+    "rs_sr_tune": "unet-x2-noise0.1 validation --sigmas 0,0.1,0.2 --eps 0,0.02,0.05 --images 12 --out tuning.csv",
+    "rs_sr_download": "imagenet-mini",
+    "rs_sr_certify": "unet-x2-noise0.1 --images 2 --k 2000 --attack_images 1 --out certificates.csv",
+    "rs_sr_leaderboard": "defences.csv photographs --eps 0,0.02,0.05 --images 8 --out leaderboard.csv",
+    "rs_sr_bench": "--works smooth,pgd --rounds 3"}
+
+def _parser(name, command):
+    "Read the options of a command from its function, and end the help with an example."
+    parser = anno_parser(command, prog=name)
+    for option in parser._actions:
+        option.help = (option.help or "").removesuffix(" (default: )").removesuffix(" (default: False)")
+        kind = command.__annotations__.get(option.dest)
+        if isinstance(kind, UnionType): option.type = get_args(kind)[0]  # of int | None, the int
+    if name in _EXAMPLES: parser.epilog = f"example: {name} {_EXAMPLES[name]}"
+    return parser
+
+# %% ../nbs/10_cli.ipynb #395e06a8
 def main(
     argv: list[str] | None = None,  # command and its arguments; None: sys.argv
     commands: dict | None = None,  # functions by name; None: those of this page
@@ -28,14 +51,14 @@ def main(
     if Path(name).stem not in commands: name, *args = args or ["?"]
     name = Path(name).stem
     if name not in commands: sys.exit(f"no command named {name!r}; there are: {', '.join(commands)}")
-    parser = anno_parser(commands[name], prog=name)
+    parser = _parser(name, commands[name])
     parser.error = lambda message: parser.exit(2, f"{name}: {message}; see {name} --help\n")
     options = {k: v for k, v in vars(parser.parse_args(args)).items() if k not in ("pdb", "xtra")}
     try: commands[name](**options)
     except (ValueError, OSError, RuntimeError, FloatingPointError, ModuleNotFoundError) as error: parser.exit(2, f"{name}: {' '.join(str(error).split())}\n")
     except KeyboardInterrupt: parser.exit(130, f"\n{name}: interrupted; give the same command again to go on\n")
 
-# %% ../nbs/10_cli.ipynb #c882e7e9
+# %% ../nbs/10_cli.ipynb #5c266ee2
 def _numbers(text, name):
     "Read comma-separated numbers."
     try: return [float(t) for t in str(text).split(",")]
@@ -44,7 +67,7 @@ def _numbers(text, name):
 def _models(names):
     "Load networks, by the last part of their name, in the memory layout in which convolutions run fastest."
     import torch
-    return {Path(n).name: UNetSR.from_pretrained(n).to(memory_format=torch.channels_last) for n in names.split(",")}
+    return {Path(n).name: UNetSR.from_pretrained(n).to(memory_format=torch.channels_last) for n in names.split(",")}  # type: ignore[call-overload]
 
 def _device(name):
     import torch
@@ -60,13 +83,13 @@ def _save(frame, path, decimals=4):
 # %% ../nbs/10_cli.ipynb #3a4a5348
 DEMO = {"unet-x2-standard": "standard", "unet-x2-adv0.02": "adversarially trained", "unet-x2-noise0.1": "trained on noise", "unet-x2-noise0.4": "trained on noise"}
 
-# %% ../nbs/10_cli.ipynb #0ae333c8
+# %% ../nbs/10_cli.ipynb #92839ba3
 def rs_sr_demo(
     out: str = "rs_sr_demo",  # folder for demo.csv (one row an image), table.csv and teaser.png
     images: int = 6,  # how many of the 28 embedded photographs, evenly spread
-    eps: str = "0,0.02,0.05",  # attack radii eps_rel (root mean square of the perturbation, model units)
+    eps: str = "0,0.02,0.05",  # attack radii eps_rel (root mean square of the perturbation, model units), separated by commas
     k: int = 16,  # draws of a smoothed estimate, in antithetic pairs
-    seed: int = 0,  # of attacks and noise
+    seed: int = 0,  # seed of attacks and noise
     device: str = "auto",  # auto, cpu, cuda or mps
 ):
     "Attack and smooth the shipped networks on the embedded photographs: a table and a figure."
@@ -78,7 +101,7 @@ def rs_sr_demo(
     models = {n: m.to(device) for n, m in _models(",".join(DEMO)).items()}
     levels = {n: [0.0] if not cards.sigma_g[n] else [cards.sigma_g[n]] for n in DEMO}
     chosen = [round(i * (len(dataset) - 1) / max(1, images - 1)) for i in range(images)]
-    common = dict(sigma_g=levels, k=k, images=chosen, out=folder/"demo.csv", seed=seed, device=device)
+    common: dict[str, Any] = dict(sigma_g=levels, k=k, images=chosen, out=folder/"demo.csv", seed=seed, device=device)
     on_f = evaluate(models, dataset, radii, **common)
     smoothed = {n: m for n, m in models.items() if levels[n] != [0.0]}
     on_g = evaluate(smoothed, dataset, radii, attack="pgd-smooth", steps=10, attack_k=4, baselines=False, **common | {"sigma_g": {n: levels[n] for n in smoothed}})
@@ -100,7 +123,7 @@ def demo_table(
     frame = table.assign(row=rows, cell=cells).pivot(index="row", columns="eps_rel", values="cell")
     return frame.loc[rows.unique()].rename_axis(index=None)
 
-# %% ../nbs/10_cli.ipynb #0723a0c3
+# %% ../nbs/10_cli.ipynb #82dd2b1a
 def _teaser(models, levels, dataset, frame, eps_rel, k, path, seed):
     "Draw the photograph on which the standard network loses most, as each estimator gives it under its own attack."
     from rs_sr.attacks import eps_from_rel, pgd
@@ -112,6 +135,7 @@ def _teaser(models, levels, dataset, frame, eps_rel, k, path, seed):
     standard = frame[frame.model == names[0]].pivot_table(index="image", columns="eps_rel", values="psnr", aggfunc="min")
     i = dataset.names.index((standard[0.0] - standard[eps_rel]).idxmax() if 0.0 in standard else standard[eps_rel].idxmin())
     y, x = (t.to(next(models[names[0]].parameters()).device) for t in dataset.batch([i]))
+    pictures: dict
     to_pixels, pictures = lambda z: dataset.normalization.to_pixels(z, clamp=True).cpu(), {}
     for name in names:
         attacked = pgd(models[name], y, x, eps_from_rel(eps_rel, y), generator=step_generator(y.device, seed))
@@ -121,34 +145,34 @@ def _teaser(models, levels, dataset, frame, eps_rel, k, path, seed):
     figure = plot_reconstructions([(f"eps_rel {eps_rel:g}", pictures)], [to_pixels(x)])
     with atomic(path) as draft: figure.savefig(draft, dpi=150, format="png", bbox_inches="tight")
 
-# %% ../nbs/10_cli.ipynb #61993272
+# %% ../nbs/10_cli.ipynb #4623a8c5
 def rs_sr_train(
     data: str,  # folder of photographs, or of the ImageNet-mini layout (train/, val/)
     out: str,  # folder for checkpoint, log and weights; the same folder resumes
-    method: str = "noise",  # standard, noise, adversarial, smooth-adversarial or denoiser
-    preset: str = "default",  # default, thesis (settings of its code) or thesis-text (of its text)
-    scale: int = 2,  # reduction factor
+    method: str = "noise",  # what the network is trained against: standard, noise, adversarial, smooth-adversarial or denoiser
+    preset: str = "default",  # where options that are not given come from: default, thesis (settings of its code) or thesis-text (of its text)
+    scale: int = 2,  # reduction factor of the photographs
     sigma_f: float = 0.1,  # std of the training noise, model units
-    sigma_low: float = None,  # levels from this to sigma_f, another for each photograph
+    sigma_low: float | None = None,  # lowest level of training noise: another one up to sigma_f for each photograph; not given: always sigma_f
     project: store_true = False,  # the network sees everything through the projection onto honest measurements
     eps_rel: float = 0.02,  # relative radius of adversarial training, model units
-    epochs: int = None,  # passes over the photographs
-    batch_size: int = None,  # photographs a step
-    crop: int = None,  # side of the training pairs, pixels
-    region: int = None,  # side kept of each photograph for random crops, pixels
-    learning_rate: float = None,  # of Adam, at its peak
-    attack_steps: int = None,  # PGD steps of adversarial training
-    attack_draws: int = None,  # draws in the attack of smooth-adversarial training
-    init: str = None,  # weights to start from: name or folder
-    seed: int = 0,  # of initialisation, order, crops and noise
-    mixed_precision: str = "no",  # no or bf16
+    epochs: int | None = None,  # passes over the photographs; not given: the preset's
+    batch_size: int | None = None,  # photographs a step; not given: the preset's
+    crop: int | None = None,  # side of the training pairs, pixels; not given: the preset's
+    region: int | None = None,  # side kept of each photograph for random crops, pixels; not given: the preset's
+    learning_rate: float | None = None,  # learning rate of Adam at its peak; not given: the preset's
+    attack_steps: int | None = None,  # PGD steps of adversarial training; not given: the preset's
+    attack_draws: int | None = None,  # draws in the attack of smooth-adversarial training; not given: the preset's
+    init: str | None = None,  # weights to start from: name or folder; not given: random ones
+    seed: int = 0,  # seed of initialisation, order, crops and noise
+    mixed_precision: str = "no",  # precision of the network: no (float32) or bf16
     compile: store_true = False,  # compile the training pass: about a minute at the start, then shorter steps
     cpu: store_true = False,  # stay on the CPU even where there is a GPU
 ):
     "Train a network, or go on where an interrupted run stopped."
     if preset not in PRESETS: raise ValueError(f"preset must be one of {', '.join(PRESETS)}, got {preset!r}")
-    given = {k: v for k, v in locals().items() if k in {f.name for f in dataclasses.fields(TrainConfig)} and v is not None}
-    result = train(TrainConfig(**PRESETS[preset] | given), cpu=cpu)
+    given: dict[str, Any] = {k: v for k, v in locals().items() if k in {f.name for f in dataclasses.fields(TrainConfig)} and v is not None}
+    result = train(TrainConfig(**(PRESETS[preset] | given)), cpu=cpu)
     if result.log and is_main_process(): print(f"{result.folder}: validation PSNR {result.log[-1]['psnr']:.2f} dB, SSIM {result.log[-1]['ssim']:.4f}")
 
 # %% ../nbs/10_cli.ipynb #e0d73a00
@@ -160,35 +184,35 @@ def _report(model, data, split, out, radii, sigmas, images, device, settings):
     report = robustness_report(load_model(model), dataset, name=model.partition(":")[2], eps_rels=radii, sigmas=[s for s in sigmas if s], images=images or len(dataset), device=device, **settings)
     print("\n".join(report.says), f"\nreport: {report.save(Path(out).with_suffix(''))/'report.html'}")
 
-# %% ../nbs/10_cli.ipynb #b5d61792
+# %% ../nbs/10_cli.ipynb #57516a49
 def rs_sr_evaluate(
-    models: Param("names of shipped weights or folders, separated by commas; none with --model", str, opt=False, nargs="?") = "",
+    models: str = "",  # names of shipped weights or folders, separated by commas; none with --model
     model: str = "",  # module:function that returns a restoration model of any kind, to be reported on
-    value_range: str = "normalised",  # with --model: normalised, pixel, symmetric or bytes
+    value_range: str = "normalised",  # with --model: range of its images, normalised, pixel, symmetric or bytes
     small: store_true = False,  # with --model: it takes small measurements and enlarges them (enlarged=False)
     channels: int = 3,  # with --model: 3 for RGB, 1 for grey
-    kernel: str = "bilinear",  # with --model: bilinear or bicubic reduction
+    kernel: str = "bilinear",  # with --model: kernel of the reduction, bilinear or bicubic
     passes: int = 200,  # with --model: passes an attack may spend on one photograph
     data: str = "",  # folder of photographs, or of the ImageNet-mini layout; empty: the embedded photographs
     split: str = "",  # train, val or test of the ImageNet-mini layout; empty: all files below data
     out: str = "results.csv",  # CSV, one row an image and setting; origin in the JSON beside it; the same file resumes. With --model: the report's folder is its name without ending
     scale: int = 2,  # reduction factor
     crop: int = 160,  # side of the evaluated centre crops, pixels
-    eps: str = "0,0.01,0.02,0.05,0.1,0.2",  # attack radii eps_rel, model units
-    attack: str = "pgd",  # pgd (on the network), pgd-smooth (on its smoothed version) or ensemble (the worst of many on either)
-    steps: int = None,  # steps of the attack, or passes of the ensemble; 10, 40, and 200 (1000 on a smoothed version)
+    eps: str = "0,0.01,0.02,0.05,0.1,0.2",  # attack radii eps_rel (root mean square of the perturbation, model units), separated by commas
+    attack: str = "pgd",  # kind of attack: pgd (on the network), pgd-smooth (on its smoothed version) or ensemble (the worst of many on either)
+    steps: int | None = None,  # steps of the attack, or passes of the ensemble; not given: 10, 40, and 200 (1000 on a smoothed version)
     sigma_g: str = "0",  # smoothing levels, model units, separated by commas; "card": 0 and the level on each model's card
     k: int = 50,  # draws of a smoothed estimate
     attack_k: int = 4,  # draws inside an attack on a smoothed version
     images: int = 0,  # only the first so many images; 0: all
-    batch_size: int = None,  # images attacked at a time
+    batch_size: int | None = None,  # images attacked at a time; not given: 4, on a GPU 64
     precision: str = "float32",  # float32 or bf16
-    seed: int = 0,  # of attacks and noise
+    seed: int = 0,  # seed of attacks and noise
     device: str = "auto",  # auto, cpu, cuda or mps
 ):
     "Attack networks and their smoothed versions, image by image, beside interpolation."
     if bool(models) == bool(model): raise ValueError("give either names of networks, or --model module:function")
-    nets, radii, device = None if model else _models(models), _numbers(eps, "eps"), _device(device)
+    nets, radii, device = {} if model else _models(models), _numbers(eps, "eps"), _device(device)
     if model: return _report(model, data, split, out, radii, _numbers(sigma_g, "sigma_g"), images, device, dict(value_range=value_range, enlarged=not small, channels=channels, kernel=kernel, scale=scale, crop=crop, k=k, passes=passes, steps=steps or 10, seed=seed))
     if sigma_g == "card":
         cards = pretrained_models().set_index("name").sigma_g
@@ -201,7 +225,11 @@ def rs_sr_evaluate(
     table = summarise(frame)
     print(table[["model", "attack", "sigma_g", "eps_rel", "psnr", "psnr_lo", "psnr_hi", "ssim", "ssim_lo", "ssim_hi"]].round(4).to_string(index=False))
 
-# %% ../nbs/10_cli.ipynb #a4cfdafb
+rs_sr_evaluate.__annotations__["models"] = Param("names of shipped weights or folders, separated by commas; none with --model", str, opt=False, nargs="?")  # a position that may stay empty
+
+# %% ../nbs/10_cli.ipynb #227584bf
+_SIGMAS = ",".join(f"{s:g}" for s in THESIS_SIGMAS)
+
 def rs_sr_tune(
     models: str,  # names of shipped weights or folders, separated by commas
     data: str,  # folder of validation photographs, or of the ImageNet-mini layout
@@ -209,16 +237,16 @@ def rs_sr_tune(
     out: str = "tuning.csv",  # CSV, one row an image and setting; the same file resumes
     scale: int = 2,  # reduction factor
     crop: int = 160,  # side of the centre crops, pixels
-    sigmas: str = ",".join(f"{s:g}" for s in THESIS_SIGMAS),  # smoothing levels to try, model units
-    eps: str = "0,0.01,0.02,0.035,0.05,0.1,0.2",  # attack radii eps_rel to try them at, model units
+    sigmas: str = _SIGMAS,  # smoothing levels to try, model units, separated by commas
+    eps: str = "0,0.01,0.02,0.035,0.05,0.1,0.2",  # attack radii eps_rel to try them at (root mean square of the perturbation, model units), separated by commas
     steps: int = 10,  # steps of the attack
     k: int = 8,  # draws, in antithetic pairs
     metric: str = "ssim",  # ssim, psnr or mse: what the best level is best in
     all_levels: store_true = False,  # measure every level on every image, for whole curves, also those that can no longer win
     images: int = 0,  # only the first so many images; 0: all
-    batch_size: int = None,  # images between two decisions
+    batch_size: int | None = None,  # images between two decisions; not given: 2, on a GPU 32
     precision: str = "float32",  # float32 or bf16
-    seed: int = 0,  # of attacks and noise
+    seed: int = 0,  # seed of attacks and noise
     device: str = "auto",  # auto, cpu, cuda or mps
 ):
     "Choose the smoothing level sigma_g on validation photographs, for each radius and for all."
@@ -229,11 +257,11 @@ def rs_sr_tune(
         out=out, batch_size=batch_size, precision=precision, seed=seed)
     if is_main_process(): print(f"sigma_g with the best mean {metric}, for each eps_rel and for all:\n{best_sigma_g(frame, metric).to_string()}")
 
-# %% ../nbs/10_cli.ipynb #b0fa5107
+# %% ../nbs/10_cli.ipynb #d8665c52
 def rs_sr_download(
     dest: str,  # folder that will hold train/ and val/
 ):
-    "Download ImageNet mini from Kaggle."
+    "Download ImageNet mini from Kaggle; needs pip install 'rs_sr[data]'."
     print(download_imagenet_mini(dest))
 
 COMMANDS = {f.__name__: f for f in (rs_sr_demo, rs_sr_train, rs_sr_evaluate, rs_sr_tune, rs_sr_download)}

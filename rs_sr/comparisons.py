@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['COLUMNS', 'LEVELS', 'Bench', 'bench_smooth', 'bench_pgd', 'bench_tune', 'bench_train']
 
-# %% ../nbs/10_comparisons.ipynb #d891dd9e
+# %% ../nbs/10_comparisons.ipynb #eb7b44aa
 import math
 from collections.abc import Sequence
 from contextlib import nullcontext
@@ -13,6 +13,7 @@ from copy import deepcopy
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any, cast
 import numpy as np
 import torch
 from torch import Tensor
@@ -57,7 +58,7 @@ class Bench:
         dataset = self.dataset(**options)
         return dataset.batch(self.chosen(dataset, n), self.device)
 
-# %% ../nbs/10_comparisons.ipynb #294ad337
+# %% ../nbs/10_comparisons.ipynb #5af73c68
 LEVELS = {"unet-x2-noise0.1": 0.1, "unet-x2-noise0.4": 0.4}
 
 def bench_smooth(
@@ -70,7 +71,7 @@ def bench_smooth(
 ) -> list[dict]:  # two rows a network: all photographs in one batch, and one at a time
     "Time the smoothed estimate at the accuracy of independent draws."
     rows, (y, _) = [], setup.pairs(setup.images, crop=crop)
-    clamp = [bound.to(y.device) for bound in IMAGENET_MINI.model_range()]
+    clamp = tuple(bound.to(y.device) for bound in IMAGENET_MINI.model_range())
     for name, sigma in levels.items():
         f = UNetSR.from_pretrained(name).to(y.device)
         smoothed = partial(SmoothedModel, f, sigma, clamp=clamp)
@@ -79,7 +80,7 @@ def bench_smooth(
         generator, passes = step_generator(y.device, setup.seed), []
         def engine(parts):
             answers = [smoothed(tol=tol.tolist()).estimate(part) for part, tol in parts]
-            passes.append(torch.cat([a.draws for a in answers]).float().mean().item())
+            passes.append(torch.cat([a.draws for a in answers if a.draws is not None]).float().mean().item())
             return torch.cat([a.mean for a in answers])
         for batch in dict.fromkeys((len(y), 1)):
             parts = list(zip(y.split(batch), target.split(batch)))
@@ -93,7 +94,7 @@ def bench_smooth(
                 "ok": two <= one, "passes_reference": draws, "passes_engine": np.mean(passes), "details": {"model": name, "rms error of the reference": float(one), "rms error of the engine": float(two), "largest ratio of a photograph": float(np.sqrt(each[1] / each[0]).max())}})
     return rows
 
-# %% ../nbs/10_comparisons.ipynb #64d3106a
+# %% ../nbs/10_comparisons.ipynb #311a7f3f
 def bench_pgd(
     setup: Bench,
     *,
@@ -108,7 +109,7 @@ def bench_pgd(
     for batch in batches:
         y, x = setup.pairs(batch, crop=crop)
         eps, fewer = eps_from_rel(eps_rel, y), math.ceil(0.7 * steps)
-        ways = {f"{steps} steps": {"steps": steps}, f"as strong in {fewer} steps": {"steps": fewer, "random_start": False, "step_size": cosine_steps(eps, fewer)}}
+        ways: dict[str, dict[str, Any]] = {f"{steps} steps": {"steps": steps}, f"as strong in {fewer} steps": {"steps": fewer, "random_start": False, "step_size": cosine_steps(eps, fewer)}}
         for way, options in ways.items():
             starts = [step_generator(y.device, setup.seed) for _ in range(2)]
             timing, errors = interleave(lambda: thesis_pgd(f, y, x, eps, steps, starts[0]), lambda: pgd(f, y, x, eps, generator=starts[1], return_output=True, **options),
@@ -156,7 +157,7 @@ def bench_tune(
         "check": f"same level, of {len(radii)} radii", "check_value": same, "ok": same == len(radii), "passes_reference": attacks * len(sigmas) + len(radii) * draws * sum(s > 0 for s in sigmas),
         "passes_engine": attacks + frame.k.sum() / n, "details": {"model": model, "draws of the engine": int(frame.k.max()), "rows of the engine": len(frame), "rows without dropping": len(radii) * len(sigmas) * n, "radii": details}}]
 
-# %% ../nbs/10_comparisons.ipynb #6b5ce050
+# %% ../nbs/10_comparisons.ipynb #d92bb946
 def bench_train(
     setup: Bench,
     *,
@@ -175,7 +176,7 @@ def bench_train(
             torch.manual_seed(setup.seed)
             plain, noise = UNetSR().to(setup.device).train(), step_generator(setup.device, setup.seed)
             net, fast = prepare(config, deepcopy(plain))
-            adam, model = torch.optim.Adam(plain.parameters(), lr=1e-3), torch.compile(net) if compiled else net
+            adam, model = torch.optim.Adam(plain.parameters(), lr=1e-3), cast(UNetSR, torch.compile(net)) if compiled else net
             ours = lambda y, x, generator: training_step(config, net, model, fast, y, x, generator)
             def reference():
                 for some in (draw().to(y.device) for _ in range(n)): thesis_step(plain, adam, y[some], x[some], config.sigma_f, noise)

@@ -7,11 +7,12 @@ __all__ = ['IMAGENET_MINI', 'EXTENSIONS', 'Normalization', 'load_photo', 'sample
            'check_scale', 'enlargement_matrix', 'project_to_range', 'list_photos', 'PhotoCache', 'center_region',
            'build_cache', 'SRDataset', 'download_imagenet_mini']
 
-# %% ../nbs/00_data.ipynb #c5da5a2f
+# %% ../nbs/00_data.ipynb #c3e57700
 import csv, hashlib, json, os, shutil, tempfile
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from io import FileIO
 from pathlib import Path
 import numpy as np
 import torch
@@ -20,7 +21,7 @@ from torch.nn.functional import interpolate
 from torch.utils.data import Dataset
 import rs_sr
 
-# %% ../nbs/00_data.ipynb #bb687f02
+# %% ../nbs/00_data.ipynb #3f30fd42
 @dataclass(frozen=True)
 class Normalization:
     "Affine map between pixel space [0, 1] and model space, channel by channel."
@@ -34,7 +35,8 @@ class Normalization:
     def _constants(self, like: Tensor) -> tuple[Tensor, Tensor]:
         if like.ndim < 3 or like.shape[-3] != len(self.mean):
             raise ValueError(f"expected (..., {len(self.mean)}, H, W), got {tuple(like.shape)}")
-        return tuple(like.new_tensor(v)[:, None, None] for v in (self.mean, self.std))
+        mean, std = (like.new_tensor(v)[:, None, None] for v in (self.mean, self.std))
+        return mean, std
 
     def to_model(self,
         pixels: Tensor,  # (..., C, H, W) in [0, 1]
@@ -160,7 +162,7 @@ def list_photos(
     if not files: raise ValueError(f"no image files in {folder}; expected one of {', '.join(sorted(EXTENSIONS))}")
     return files
 
-# %% ../nbs/00_data.ipynb #33014609
+# %% ../nbs/00_data.ipynb #95fff24d
 class PhotoCache:
     "Centre regions of photographs as bytes in one file, read one at a time."
     def __init__(self,
@@ -171,7 +173,7 @@ class PhotoCache:
         self.names, self.skipped = index["names"], index["skipped"]
         self.shapes = np.array(index["shapes"], dtype=np.int64).reshape(-1, 2)  # (N, 2): height, width
         self.starts = np.concatenate([[0], np.cumsum(self.shapes.prod(1) * 3)])
-        self._file = None
+        self._file: FileIO | None = None
 
     def __len__(self): return len(self.names)
 
@@ -222,12 +224,12 @@ def build_cache(
     if not len(cache): raise ValueError(f"none of {len(files)} files can be used: {cache.skipped[0]}")
     return cache
 
-# %% ../nbs/00_data.ipynb #bbfb750e
+# %% ../nbs/00_data.ipynb #24722aae
 def _write_cache(files, crop, region, folder, root):
     from tqdm.auto import tqdm
     folder.parent.mkdir(parents=True, exist_ok=True)
     draft = Path(tempfile.mkdtemp(prefix="building-", dir=folder.parent))
-    index = {"names": [], "shapes": [], "skipped": []}
+    index: dict[str, list] = {"names": [], "shapes": [], "skipped": []}
     try:
         with open(draft/"photos.bin", "wb") as out, ThreadPoolExecutor(os.cpu_count()) as pool:
             for start in tqdm(range(0, len(files), 256), desc="decoding photographs", unit="x256", delay=2):

@@ -12,14 +12,15 @@ from .certificates import geometric_median
 from .data import enlargement_matrix
 from .smoothing import SmoothedModel, _draws, _names
 
-# %% ../nbs/06_defences.ipynb #375f926d
+# %% ../nbs/06_defences.ipynb #40c08d20
 class Projection(nn.Module):
     "Project measurements orthogonally onto those that the degradation could have made."
     def __init__(self,
         scale: int = 2,  # factor with which the measurements were made
     ):
         super().__init__()
-        self.scale, self._known = scale, {}
+        self.scale = scale
+        self._known: dict[tuple, Tensor] = {}
 
     def matrix(self,
         side: int,  # side of the measurement, pixels; a multiple of the scale

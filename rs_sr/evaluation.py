@@ -60,7 +60,7 @@ def _cost(job, attack_k):
     attack = {"none": 0, "exact": 3, "pgd": 2, "pgd-smooth": 3 * attack_k, "ensemble": 1}[job["attack"]] * max(1, job["steps"])
     return attack + sum(1 + (job["k"] if s else 1) for s in job["sigmas"])
 
-# %% ../nbs/07_evaluation.ipynb #90f02c21
+# %% ../nbs/07_evaluation.ipynb #f87cff9b
 class _Work:
     "Models, data and results of one call."
     def __init__(self, models, dataset, results, weights, attack_k, precision, surrogates):
@@ -86,6 +86,8 @@ class _Work:
 
     def frame(self):
         "Make the table of all that was asked for: by job, smoothing level and image."
+        jobs: dict[tuple, int]
+        rows: list[tuple]
         jobs, rows = {}, []
         for job, part in self.done:
             place = jobs.setdefault((job["model"], job["eps_rel"], job["attack"]), len(jobs))

@@ -12,9 +12,13 @@ from .data import IMAGENET_MINI, Normalization, SRDataset, enlargement_matrix
 from .attacks import eps_from_rel
 from .linear import Interpolation, worst_linear
 
-# %% ../nbs/03_filters.ipynb #0d5cfc46
+# %% ../nbs/03_filters.ipynb #c21b03cc
 class LinearFilter(nn.Module):
     "A linear estimator with one gain for each pair of frequencies, and its exact worst case."
+    gains: Tensor
+    v: Tensor
+    w: Tensor
+
     def __init__(self,
         gains: Tensor,  # (n, n), not negative, n = side of the measurement / scale
         scale: int = 2,  # factor with which the measurements were made

@@ -5,19 +5,20 @@
 # %% auto #0
 __all__ = ['frozen', 'inference_copy', 'kept_memory', 'free_memory', 'pass_bytes']
 
-# %% ../nbs/02_inference.ipynb #21ba97d1
+# %% ../nbs/02_inference.ipynb #33738ddc
 import copy, ctypes
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Any, cast
 from weakref import WeakKeyDictionary
 import torch
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_weights
 
-# %% ../nbs/02_inference.ipynb #9c3df58a
-_CONVS = {nn.Conv1d: nn.BatchNorm1d, nn.Conv2d: nn.BatchNorm2d, nn.Conv3d: nn.BatchNorm3d}
+# %% ../nbs/02_inference.ipynb #dea2c7a5
+_CONVS: dict[type, Any] = {nn.Conv1d: nn.BatchNorm1d, nn.Conv2d: nn.BatchNorm2d, nn.Conv3d: nn.BatchNorm3d}
 
 def _hooked(module: nn.Module) -> bool:
     "Tell whether somebody listens to a layer."
@@ -28,19 +29,22 @@ def _pairs(model: nn.Module) -> Iterator[tuple]:
     used = Counter(id(child) for module in model.modules() for child in module._modules.values())
     for block in model.modules():
         if getattr(type(block), "forward", None) is not nn.Sequential.forward: continue
-        for (_, conv), (name, norm) in zip(list(block._modules.items())[:-1], list(block._modules.items())[1:]):
+        layers: list[tuple[str, Any]] = list(block._modules.items())
+        for (_, conv), (name, norm) in zip(layers[:-1], layers[1:]):
             if type(norm) is not _CONVS.get(type(conv), ()) or norm.running_mean is None: continue
             if used[id(conv)] > 1 or used[id(norm)] > 1 or _hooked(conv) or _hooked(norm): continue
             if conv.weight.dtype in (torch.float32, torch.float64): yield block, name, conv, norm
 
-# %% ../nbs/02_inference.ipynb #f389c05c
+# %% ../nbs/02_inference.ipynb #f7df1ada
 def _exchanges(model: nn.Module) -> list[tuple]:
     "List (dictionary, key, new value) that put the inference form on."
-    new, weights = [], {}
+    new: list[tuple] = []
+    weights: dict[nn.Module, Tensor] = {}
     for block, name, conv, norm in _pairs(model):
         weight, bias = fuse_conv_bn_weights(conv.weight, conv.bias, norm.running_mean, norm.running_var, norm.eps, norm.weight, norm.bias)
         new += [(conv._parameters, "bias", bias.requires_grad_(False)), (block._modules, name, nn.Identity())]
         weights[conv] = weight
+    layer: Any
     for layer in model.modules():
         if type(layer) not in (*_CONVS, nn.ConvTranspose2d): continue
         weight = weights.get(layer, layer.weight)
@@ -58,8 +62,8 @@ def _exchanged(new: list[tuple]) -> Iterator[None]:
     finally:
         for where, key, value in old: where[key] = value
 
-# %% ../nbs/02_inference.ipynb #8aa07963
-_TRUSTED = WeakKeyDictionary()  # module -> whether its inference form gives its answers
+# %% ../nbs/02_inference.ipynb #5cc9880b
+_TRUSTED: WeakKeyDictionary[nn.Module, bool] = WeakKeyDictionary()  # module -> whether its inference form gives its answers
 
 def _optimised(model: nn.Module) -> bool:
     "Tell whether a compiler has been at work."
@@ -77,7 +81,7 @@ def _same_answer(model: nn.Module, new: list[tuple], y: Tensor) -> bool:
         return bool((formed - plain).abs().max() <= 1e-4 * plain.abs().max().clamp_min(1))
     except (RuntimeError, TypeError, AttributeError): return False
 
-# %% ../nbs/02_inference.ipynb #1540bc18
+# %% ../nbs/02_inference.ipynb #db88a5a1
 @contextmanager
 def frozen(
     model: nn.Module,  # any module, in any mode
@@ -93,7 +97,7 @@ def frozen(
                 if mode: m.training = False
             for p, _ in wants: p.requires_grad_(False)
             new = [] if y is None or _optimised(model) else _exchanges(model)
-            if new and model not in _TRUSTED: _TRUSTED[model] = _same_answer(model, new, y[:1])
+            if new and y is not None and model not in _TRUSTED: _TRUSTED[model] = _same_answer(model, new, y[:1])
             if new and _TRUSTED[model]: form.enter_context(_exchanged(new))
             yield model
         finally:
@@ -104,7 +108,7 @@ def frozen(
                 for b, old in buffers:
                     if not torch.equal(b, old): b.copy_(old)
 
-# %% ../nbs/02_inference.ipynb #cc08ff10
+# %% ../nbs/02_inference.ipynb #725b095a
 def inference_copy(
     model: nn.Module,  # any module; it is not touched
     compile: str | None = None,  # mode of `torch.compile`: "default", "reduce-overhead" (CUDA graphs), "max-autotune"; None: not compiled
@@ -114,7 +118,7 @@ def inference_copy(
     if compile not in modes: raise ValueError(f"compile must be one of {modes}, got {compile!r}")
     made = copy.deepcopy(model).eval().requires_grad_(False)
     for where, key, value in _exchanges(made): where[key] = value
-    return torch.compile(made, mode=compile) if compile else made
+    return cast(nn.Module, torch.compile(made, mode=compile)) if compile else made
 
 # %% ../nbs/02_inference.ipynb #aa05a009
 _MMAP_MAX, _MMAP_THRESHOLD, _TRIM_THRESHOLD = -4, -3, -1  # parameters of glibc's mallopt

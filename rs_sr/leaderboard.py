@@ -5,11 +5,12 @@
 # %% auto #0
 __all__ = ['Defence', 'read_defences', 'rank', 'ranking', 'rs_sr_leaderboard', 'main']
 
-# %% ../nbs/11_leaderboard.ipynb #213db76e
+# %% ../nbs/11_leaderboard.ipynb #dd40c450
 import csv
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Any, cast
 import torch
 from fastcore.script import store_true
 from torch import nn
@@ -22,7 +23,7 @@ from .results import is_main_process, summarise
 from .selection import THESIS_SIGMAS, best_sigma_g
 from .evaluation import evaluate, tune_sigma_g
 
-# %% ../nbs/11_leaderboard.ipynb #301fcca6
+# %% ../nbs/11_leaderboard.ipynb #db54ed7d
 @dataclass(frozen=True)
 class Defence:
     "One line of the leaderboard."
@@ -35,7 +36,7 @@ class Defence:
     about: str = ""  # one sentence: what is the idea
 
     def __post_init__(self):
-        for f in fields(self): object.__setattr__(self, f.name, type(f.default if f.name not in ("name", "layers") else "")(getattr(self, f.name)))
+        for f in fields(self): object.__setattr__(self, f.name, type(cast(Any, f.default) if f.name not in ("name", "layers") else "")(getattr(self, f.name)))
         if self.estimator not in ("mean", "pixel", "geometric"): raise ValueError(f'{self.name}: estimator must be mean, pixel or geometric, got {self.estimator!r}')
         if self.estimator != "mean" and not self.sigma_g: raise ValueError(f"{self.name}: a median of answers to noise needs sigma_g above 0")
         if self.k < 2 or self.sigma_g < 0: raise ValueError(f"{self.name}: k must be at least 2 and sigma_g not negative, got {self.k} and {self.sigma_g:g}")
@@ -50,12 +51,12 @@ class Defence:
         parts = [Projection(self.scale) if part.strip() == "projection" else UNetSR.from_pretrained(part.strip()) for part in self.layers.split("+")]
         return parts[0] if len(parts) == 1 else nn.Sequential(*parts)
 
-# %% ../nbs/11_leaderboard.ipynb #9109343f
+# %% ../nbs/11_leaderboard.ipynb #2df108d3
 def read_defences(
     path: str | Path,  # CSV with the columns of `Defence`
 ) -> list[Defence]:  # in the order of the file
     "Read a list of defences."
-    with open(path, newline="", encoding="utf-8") as f: rows = list(csv.DictReader(f))
+    with open(path, newline="", encoding="utf-8") as f: rows: list[dict[str, Any]] = list(csv.DictReader(f))
     known = {f.name for f in fields(Defence)}
     if not rows or any(set(row) != known for row in rows): raise ValueError(f"{path} must have the columns {', '.join(f.name for f in fields(Defence))} and at least one line; text with a comma needs quotes")
     made = [Defence(**row) for row in rows]
@@ -113,9 +114,9 @@ def ranking(
     text.insert(0, "passes", [costs.get(m, 0) for m in text.index])
     return text.loc[score.index].rename_axis(None)
 
-# %% ../nbs/11_leaderboard.ipynb #17925968
+# %% ../nbs/11_leaderboard.ipynb #eb6674bd
 def rs_sr_leaderboard(
-    defences: str,  # CSV with the columns of `Defence`
+    defences: str,  # CSV with the columns name, layers, estimator, sigma_g, k, scale, about; see `Defence`
     data: str,  # folder of photographs, or of the ImageNet-mini layout
     split: str = "",  # test of the ImageNet-mini layout; empty: all files below data
     out: str = "leaderboard.csv",  # CSV, one row an image and setting; the same file goes on
@@ -123,10 +124,10 @@ def rs_sr_leaderboard(
     images: int = 0,  # only the first so many images; 0: all
     crop: int = 160,  # side of the centre crops, pixels
     steps: int = 200,  # passes of attack an image, for a network alone
-    smooth_steps: int = 1000,  # for a smoothed one
+    smooth_steps: int = 1000,  # passes of attack an image, for a smoothed network
     attack_k: int = 4,  # draws in a step of an attack on a smoothed network
     tune: store_true = False,  # choose sigma_g of the smoothed lines on these photographs instead, by mean SSIM over all radii
-    batch_size: int = None,  # images attacked at a time
+    batch_size: int | None = None,  # images attacked at a time; not given: 4, on a GPU 64
     seed: int = 0,  # of attacks and noise
     device: str = "auto",  # auto, cpu, cuda or mps
 ):

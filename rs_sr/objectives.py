@@ -12,7 +12,7 @@ from torch import Tensor
 from .attacks import squared_error
 from .data import IMAGENET_MINI, Normalization
 
-# %% ../nbs/03_objectives.ipynb #b25a1e78
+# %% ../nbs/03_objectives.ipynb #8fa70c1f
 def _image_batch(name: str, x_hat: Tensor, other: Tensor) -> Tensor:
     "Give `other` the dimensions of the reconstructions, one image or one for each of them."
     other = other.to(x_hat.device)
@@ -30,8 +30,8 @@ def ssim_loss(
     def objective(x_hat: Tensor, x: Tensor) -> Tensor:
         if x_hat.ndim != 4 or min(x_hat.shape[-2:]) < 11: raise ValueError(f"ssim_loss needs images (B, C, H, W) of at least 11 x 11 pixels, got {tuple(x_hat.shape)}")
         with torch.autocast(x_hat.device.type, enabled=False):  # variances need float32
-            pixels = (normalization.to_pixels(t.float()) for t in (x_hat, x))
-            windows = structural_similarity_index_measure(*pixels, data_range=1.0, reduction="none", return_full_image=True)[1]
+            one, two = (normalization.to_pixels(t.float()) for t in (x_hat, x))
+            windows = structural_similarity_index_measure(one, two, data_range=1.0, reduction="none", return_full_image=True)[1]
         return 1 - windows[..., 5:-5, 5:-5].flatten(1).mean(1)  # windows inside the image
     return objective
 

@@ -5,11 +5,12 @@
 # %% auto #0
 __all__ = ['Report']
 
-# %% ../nbs/08_pages.ipynb #77e80f91
+# %% ../nbs/08_pages.ipynb #f9df9933
 import base64, json
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
+from typing import Any
 from .records import atomic
 
 # %% ../nbs/08_pages.ipynb #b86701aa
@@ -37,17 +38,17 @@ def _write(report, folder):
         with atomic(folder/name) as draft: draft.write_text(gap.join(parts) + "\n", encoding="utf-8")
     return folder
 
-# %% ../nbs/08_pages.ipynb #e6f52a3f
+# %% ../nbs/08_pages.ipynb #08437782
 @dataclass(frozen=True)
 class Report:
     "What was measured about a model."
-    table: object  # DataFrame of `summarise`: means over images with intervals, one row an estimator, attack and radius
-    rows: object  # DataFrame, one row an image and setting
-    gains: object  # DataFrame: image, eps_rel, direction, gain
-    draws: object  # DataFrame: sigma_g, k, standard error in grey levels, PSNR lost to chance (dB)
+    table: Any  # DataFrame of `summarise`: means over images with intervals, one row an estimator, attack and radius
+    rows: Any  # DataFrame, one row an image and setting
+    gains: Any  # DataFrame: image, eps_rel, direction, gain
+    draws: Any  # DataFrame: sigma_g, k, standard error in grey levels, PSNR lost to chance (dB)
     says: list  # sentences
-    figure: object  # matplotlib Figure: PSNR, gain, sigma_g, k
-    pictures: object  # matplotlib Figure: the photograph on which the model loses most
+    figure: Any  # matplotlib Figure: PSNR, gain, sigma_g, k
+    pictures: Any  # matplotlib Figure: the photograph on which the model loses most
     origin: dict  # settings, versions, date
 
     def wide(self):  # -> DataFrame of text: estimators down, "PSNR [interval] / SSIM" at each radius across
@@ -56,7 +57,7 @@ class Report:
         names = t.model + t.sigma_g.map(lambda s: f", smoothed with {s:g}" if s else "") + t.attack.map(lambda a: "" if a == "none" else f", {a}")
         clean = t[t.attack == "none"].set_index(["model", "sigma_g"])
         cell = lambda r: f"{r.psnr:.2f} [{r.psnr_lo:.2f}, {r.psnr_hi:.2f}] / {r.ssim:.3f}"
-        rows = {}
+        rows: dict[str, dict] = {}
         for name, (_, r) in zip(names, t.iterrows()):
             if r.attack != "none": rows.setdefault(name, {"0": cell(clean.loc[(r.model, r.sigma_g)])})[f"{r.eps_rel:g}"] = cell(r)
         import pandas as pd

@@ -7,10 +7,11 @@ __all__ = ['PALETTE', 'INTERPOLATION', 'OTHERS', 'STYLE', 'LABELS', 'house_style
            'plot_metric_vs_sigma', 'plot_bars', 'plot_attack_comparison', 'detailed_region', 'plot_reconstructions',
            'unet_shapes', 'plot_unet']
 
-# %% ../nbs/08_plots.ipynb #304843b1
+# %% ../nbs/08_plots.ipynb #54c16a09
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
@@ -18,7 +19,7 @@ from .metrics import psnr, ssim
 from .unet import UNetSR
 from .inference import frozen
 
-# %% ../nbs/08_plots.ipynb #ab28c64d
+# %% ../nbs/08_plots.ipynb #eddbb811
 PALETTE = {  # family: (colour of the lowest level, of the highest level, lowest, highest)
     "standard": ("#0072B2", "#0072B2", 0.1, 1),
     "noise": ("#F5B942", "#9C3000", 0.05, 1),
@@ -26,7 +27,7 @@ PALETTE = {  # family: (colour of the lowest level, of the highest level, lowest
     "smooth-adv": ("#A03070", "#4A1038", 0.01, 0.2),
 }
 INTERPOLATION, OTHERS = "#999999", ("#7CCBF5", "#000000", "#B5A300", "#8C564B", "#C8A2E8")
-STYLE = {"figure.dpi": 72, "font.size": 8, "axes.titlesize": 8, "axes.labelsize": 8, "legend.fontsize": 7.5,
+STYLE: dict[Any, Any] = {"figure.dpi": 72, "font.size": 8, "axes.titlesize": 8, "axes.labelsize": 8, "legend.fontsize": 7.5,
          "legend.frameon": False, "axes.spines.top": False, "axes.spines.right": False, "axes.grid": True,
          "grid.alpha": 0.25, "grid.linewidth": 0.6, "lines.linewidth": 1.4, "lines.markersize": 4}
 
@@ -256,7 +257,7 @@ def _show(ax, picture: Tensor, framed: bool):
     ax.set(xticks=[], yticks=[]); ax.grid(False)
     for spine in ax.spines.values(): spine.set(visible=framed, color=PALETTE["noise"][0], lw=1.2)
 
-# %% ../nbs/08_plots.ipynb #75845a2a
+# %% ../nbs/08_plots.ipynb #8537bb03
 def plot_reconstructions(
     images: Mapping[str, Tensor] | Sequence[tuple[str, Mapping[str, Tensor]]],  # {name: picture}, or a list of (row label, {name: picture}); pictures (C, H, W) or (1, C, H, W) in [0, 1]
     hr: Tensor | Sequence[Tensor],  # ground truth, drawn last; one for all rows, or a list with one a row
@@ -268,7 +269,7 @@ def plot_reconstructions(
     "Draw pictures in rows with PSNR and SSIM; zoom=None enlarges the square of largest variance of `hr`, in a grid of quarters."
     from matplotlib.patches import Rectangle
     rows = [("", images)] if isinstance(images, Mapping) else list(images)
-    truths = list(hr) if isinstance(hr, (list, tuple)) else [hr] * len(rows)
+    truths: list[Any] = list(hr) if isinstance(hr, (list, tuple)) else [hr] * len(rows)
     if not rows or len(truths) != len(rows): raise ValueError(f"need one hr, or one for each of {len(rows)} rows, got {len(truths)}")
     table = [_titled(pictures, x) for (_, pictures), x in zip(rows, truths)]
     if len({tuple(name for name, *_ in row) for row in table}) > 1: raise ValueError("all rows need pictures of the same names in the same order")
@@ -289,7 +290,7 @@ def plot_reconstructions(
             axes[r * lines // len(rows), 0].set_ylabel(label)
     return fig
 
-# %% ../nbs/08_plots.ipynb #47eb94da
+# %% ../nbs/08_plots.ipynb #f70094a9
 def unet_shapes(
     model: UNetSR,  # in any mode: it is left as found
     side: int = 160,  # of the input, pixels
@@ -298,7 +299,7 @@ def unet_shapes(
     if not isinstance(model, UNetSR): raise ValueError(f"model must be a UNetSR, got {type(model).__name__}; other networks have another shape to draw")
     if side < 1: raise ValueError(f"side must be at least 1 pixel, got {side}")
     black = torch.zeros(1, model.in_channels, side, side, device=next(model.parameters()).device)
-    shapes = [tuple(black.shape[1:])]
+    shapes: list[Any] = [tuple(black.shape[1:])]
     hooks = [m.register_forward_hook(lambda _, inputs, out: shapes.append(tuple(out.shape[1:]))) for m in (*model.down, model.bottom, *model.up)]
     try:
         with frozen(model), torch.no_grad(): shapes.append(tuple(model(black).shape[1:]))

@@ -5,9 +5,10 @@
 # %% auto #0
 __all__ = ['usual_steps', 'attack_name', 'attack_batch', 'smooth', 'fingerprint']
 
-# %% ../nbs/06_protocol.ipynb #1df59f55
+# %% ../nbs/06_protocol.ipynb #2866fec4
 import hashlib
 from collections.abc import Sequence
+from typing import Any, cast
 import torch
 from torch import Tensor, nn
 from .data import SRDataset
@@ -18,7 +19,7 @@ from .smoothing import SmoothedModel
 from .smooth_attacks import smooth_pgd
 from .ensemble import attack_ensemble
 
-# %% ../nbs/06_protocol.ipynb #df4040c3
+# %% ../nbs/06_protocol.ipynb #0ce8d64c
 def usual_steps(
     attack: str,  # name from `attack_name`
     sigma: float = 0.0,  # smoothing level of the attacked estimator
@@ -27,7 +28,7 @@ def usual_steps(
     return {"none": 0, "exact": 0, "pgd": 10, "pgd-smooth": 40, "ensemble": 1000 if sigma else 200}[attack]
 
 def attack_name(
-    model: nn.Module,  # estimator
+    model: nn.Module | None,  # estimator; None: only the name is checked
     attack: str,  # what was asked for: "pgd", "pgd-smooth" or "ensemble"
     eps_rel: float,  # relative radius
     sigma: float = 0.0,  # smoothing level
@@ -35,10 +36,10 @@ def attack_name(
     "Say which attack hits an estimator."
     if attack not in ("pgd", "pgd-smooth", "ensemble"): raise ValueError(f'attack must be "pgd", "pgd-smooth" or "ensemble", got {attack!r}')
     if eps_rel == 0: return "none"
-    if is_exact(model): return "exact"
+    if model is not None and is_exact(model): return "exact"
     return "pgd" if attack == "pgd-smooth" and not sigma else attack
 
-# %% ../nbs/06_protocol.ipynb #42060086
+# %% ../nbs/06_protocol.ipynb #889e56db
 def attack_batch(
     model: nn.Module,  # base estimator f, model space
     y: Tensor,  # measurements, (B, 3, H, W), model space
@@ -56,15 +57,15 @@ def attack_batch(
     "Attack measurements by name."
     eps = eps_from_rel(eps_rel, y)
     if attack == "none": return y, None
-    if attack == "exact": return model.attack(y, x, eps), None
+    if attack == "exact": return cast(Any, model).attack(y, x, eps), None
     if attack == "pgd":
-        found = pgd(model, y, x, eps, steps=steps, generator=generator, return_output=answer)
+        found: Any = pgd(model, y, x, eps, steps=steps, generator=generator, return_output=answer)
         return found if answer else (found, None)
     g = SmoothedModel(model, sigma, attack_k) if sigma else model
     with torch.random.fork_rng(devices=[y.device] if y.is_cuda else []):  # models that draw noise of their own draw the same in each run
         torch.manual_seed(generator.initial_seed())
         if attack == "ensemble": return attack_ensemble(g, y, x, eps, passes=steps, surrogates=surrogates, generator=generator).y, None
-        return smooth_pgd(g, y, x, eps, k=attack_k, steps=steps, generator=generator), None
+        return smooth_pgd(cast(SmoothedModel, g), y, x, eps, k=attack_k, steps=steps, generator=generator), None
 
 # %% ../nbs/06_protocol.ipynb #10beec09
 def smooth(

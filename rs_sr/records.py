@@ -65,7 +65,7 @@ def save_checkpoint(
     with atomic(path) as draft:
         save_file({k: v.detach().cpu().contiguous() for k, v in tensors.items()}, draft, {"step": str(step), "log": json.dumps(log), "config": json.dumps(settings)})
 
-# %% ../nbs/02_records.ipynb #010578bb
+# %% ../nbs/02_records.ipynb #da0ad785
 def load_checkpoint(
     path: str | Path,  # file of `save_checkpoint`
     model: nn.Module,  # receives the weights
@@ -82,7 +82,7 @@ def load_checkpoint(
     if diff := [f"{k} was {was[k]!r}, is {now[k]!r}" for k in now if k in was and k not in free and was[k] != now[k]]:
         raise ValueError(f"{path} belongs to a run with other settings ({'; '.join(diff)}); choose another out or delete that file")
     model.load_state_dict({k[6:]: v for k, v in tensors.items() if k.startswith("model.")})
-    state = {}
+    state: dict[int, dict[str, torch.Tensor]] = {}
     for k, v in tensors.items():
         if k.startswith("optimizer."):
             _, i, name = k.split(".")

@@ -5,11 +5,12 @@
 # %% auto #0
 __all__ = ['KEY', 'COLUMNS', 'SETTING', 'Team', 'is_main_process', 'row_key', 'Results', 'summarise', 'worst_case']
 
-# %% ../nbs/06_results.ipynb #4a8d5e17
+# %% ../nbs/06_results.ipynb #c1e5d424
 import json, os, time
 from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 import numpy as np
 import torch
 from .records import atomic, provenance
@@ -63,10 +64,11 @@ def row_key(
     "Name what a row measures."
     return tuple(float(row[k]) if k in ("eps_rel", "sigma_g") else row[k] for k in KEY)
 
-# %% ../nbs/06_results.ipynb #b5bbd513
+# %% ../nbs/06_results.ipynb #b5ff40cb
 def _read(path):
     "Rows by key, records of the runs, and the shards that nobody has taken over."
     import pandas as pd
+    runs: list[dict]
     rows, runs, shards, origin = {}, [], [], path.with_suffix(".json")
     if path.is_file():
         frame = pd.read_csv(path, dtype={"model": str, "image": str, "attack": str, "weights": str}, converters=dict.fromkeys(("mse", "psnr", "ssim"), float))
@@ -74,7 +76,7 @@ def _read(path):
         rows = {row_key(r): r for r in frame.to_dict("records")}
         runs = json.loads(origin.read_text())["runs"] if origin.is_file() else []
     if path.parent.is_dir(): shards = sorted(p for p in path.parent.iterdir() if p.name.startswith(f"{path.name}.shard-"))
-    launches = {}
+    launches: dict[str, dict] = {}
     for shard in (json.loads(p.read_text()) for p in shards):
         new = {key: r for r in shard["rows"] if (key := row_key(r)) not in rows}
         rows |= new
@@ -90,7 +92,7 @@ def _refuse(path, rows, runs, run, weights):
     for name, new in weights.items():
         if old.get(name, new) != new: raise ValueError(f"{path} holds rows of another model named {name!r} (weights {old[name]}, now {new}); choose another file or another name")
 
-# %% ../nbs/06_results.ipynb #7eff2daa
+# %% ../nbs/06_results.ipynb #2ec57901
 class Results:
     "Rows with a home on disk."
     every = 10.0  # seconds between two writes
@@ -101,6 +103,8 @@ class Results:
         settings: dict,  # JSON-ready, what the columns do not say; "precision" must be the same for all rows of a file
         weights: dict[str, str],  # fingerprint of each model, by name
     ):
+        self.path: Any
+        self.fresh: list[dict]
         self.path, self.team = path and Path(path), team
         self.run = team.gather({**settings, **provenance(team.device), "processes": team.size} if team.rank == 0 else None)[0]
         self.rows, self.runs, shards = _read(self.path) if path else ({}, [], [])

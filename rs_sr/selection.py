@@ -26,7 +26,7 @@ def beaten(
         bound = ahead.mean(2) - t.ppf(1 - error, n - 1) * ahead.std(2, ddof=1) * np.sqrt((1 - n / total) / n)
     return {level for level, lost in zip(scores, (bound > 0).any(0).all(1)) if lost}
 
-# %% ../nbs/06_selection.ipynb #f008336f
+# %% ../nbs/06_selection.ipynb #e9b2f021
 class Race:
     "Which levels may still win, for each model: at each radius, and over all radii."
     def __init__(self,
@@ -36,7 +36,8 @@ class Race:
         metrics: Sequence[str] = ("psnr", "ssim", "mse"),  # which may decide in the end
     ):
         if unknown := set(metrics) - {"psnr", "ssim", "mse"}: raise ValueError(f"metrics must be psnr, ssim or mse, got {sorted(unknown)}")
-        self.total, self.error, self.metrics, self.scores = total, error, metrics, {key: {} for key in levels}
+        self.total, self.error, self.metrics = total, error, metrics
+        self.scores: dict[tuple, dict[float, np.ndarray]] = {key: {} for key in levels}
         self.alive = {key: set(some) for key, some in levels.items()}
         self.overall = {model: set(some) for (model, _), some in levels.items()}
 

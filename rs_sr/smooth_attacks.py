@@ -5,9 +5,10 @@
 # %% auto #0
 __all__ = ['smooth_pgd', 'random_direction', 'top_singular_direction']
 
-# %% ../nbs/04_smooth_attacks.ipynb #39f6f262
+# %% ../nbs/04_smooth_attacks.ipynb #87f8d641
 import math
 from collections.abc import Callable
+from typing import Any
 import torch
 from torch import Tensor, nn
 from .attacks import _ascend, _check, _norm, _worse, cosine_steps, project, squared_error
@@ -74,7 +75,7 @@ def _check_smooth(smoothed, k, steps, objective, noise, momentum, check, start, 
     if not 0 <= momentum < 1: raise ValueError(f"momentum must be at least 0 and below 1, got {momentum}")
     if start is not None and start.shape != y.shape: raise ValueError(f"start must be perturbed measurements of the shape of y, {tuple(y.shape)}, got {tuple(start.shape)}")
 
-# %% ../nbs/04_smooth_attacks.ipynb #096a31a1
+# %% ../nbs/04_smooth_attacks.ipynb #3bc6fc40
 def smooth_pgd(
     smoothed: SmoothedModel,  # the model under attack, which is left as found; its k, seed and clamp play no part in the search
     y: Tensor,  # measurements, (B, ...), in the model's own units
@@ -85,7 +86,7 @@ def smooth_pgd(
     steps: int = 100,  # gradient steps
     objective: str = "mean",  # "mean": loss of the mean of the draws; "draws": mean of their losses
     noise: str = "fresh",  # "fresh" at each step; "fixed": the same at all steps, without momentum
-    step_size: float | Callable[[int], float] | None = None,  # in the units of `y`, or a function of the step's index; None: `cosine_steps`
+    step_size: float | Callable[[int], float | Tensor] | None = None,  # in the units of `y`, or a function of the step's index; None: `cosine_steps`
     momentum: float = 0.0,  # share of the last direction that is kept, with fresh noise; measured below
     check: int = 32,  # draws that judge an iterate, other ones than those of the search; 0: the last iterate is taken
     start: Tensor | None = None,  # perturbed measurements from which to start, e.g. an attack on the base; None: `y`
@@ -108,11 +109,12 @@ def smooth_pgd(
     with frozen(g.base, y), torch.autocast(y.device.type, enabled=False):
         for step in range(steps + 1):
             if step in judged: worst, worst_loss = _worse(loss(_average(judge, y + e, names[-m:]), x), worst_loss, (y + e, worst))
-            if step == steps: return worst if check else y + e
+            if step == steps: break
             gradient = _gradient(g, y + e, x, names[step * n:][:n] if fresh else names[:n], objective, loss)
             if gradient.isnan().any(): raise ValueError("the gradient is NaN; check the model's output and the units of y and x")
             velocity = fresh * momentum * velocity + gradient / _norm(gradient).clamp_min(1e-30)
             e = _ascend(e, velocity, size(step), radius, 2)
+    return y + e if worst is None else worst
 
 # %% ../nbs/04_smooth_attacks.ipynb #58e81b2a
 def random_direction(
@@ -124,10 +126,10 @@ def random_direction(
     e = torch.randn(y.shape, generator=generator, device=y.device, dtype=y.dtype)
     return y + e / _norm(e) * torch.as_tensor(eps, dtype=y.dtype, device=y.device).reshape(-1, *[1] * (y.ndim - 1))
 
-# %% ../nbs/04_smooth_attacks.ipynb #6450414e
+# %% ../nbs/04_smooth_attacks.ipynb #579cfec1
 def _push(g: SmoothedModel, z: Tensor, names: list, v: Tensor) -> Tensor:
     "Multiply the Jacobian of the mean over the draws with directions."
-    total = None
+    total: Any = None
     for copies, rows, along in _parts(g, z, names, v):
         moved = torch.func.jvp(g.base, (copies,), (along,))[1].detach()
         if total is None: total = moved.new_zeros(len(z), *moved.shape[1:])

@@ -102,13 +102,13 @@ def _check_measurements(y, seed, tol):
         if isinstance(listed, tuple) and len(listed) != len(y):
             raise ValueError(f"{name} lists {len(listed)} numbers, y has {len(y)} measurements; give one for each")
 
-# %% ../nbs/04_smoothing.ipynb #186a6e57
+# %% ../nbs/04_smoothing.ipynb #bbf694be
 def _answer(g, z: Tensor) -> Tensor:
     "Ask the base of the smoothed model `g` in evaluation mode, and clamp."
     with _eval_mode(g.base): out = g.base(z)
     return out if g.low is None else out.clamp(g.low.to(out.device), g.high.to(out.device))
 
-_BYTES = WeakKeyDictionary()  # base model -> bytes of one pass, by shape of a measurement
+_BYTES: WeakKeyDictionary[nn.Module, dict] = WeakKeyDictionary()  # base model -> bytes of one pass, by shape of a measurement
 
 def _chunk(g, y: Tensor) -> int:
     "Choose how many noisy measurements are forwarded at a time."
@@ -140,14 +140,14 @@ def _draws(g, y: Tensor, names: list, rows: list[int], grad: bool) -> Iterator[T
         out = out.to(torch.promote_types(out.dtype, torch.float32))
         yield out.reshape(len(some), signs, len(rows), *out.shape[1:]).mean(1)
 
-# %% ../nbs/04_smoothing.ipynb #601d194d
+# %% ../nbs/04_smoothing.ipynb #ad8f04e6
 def _wide(x: Tensor) -> torch.dtype:
     "Choose the precision of sums: double where the device of `x` has it."
     return torch.float32 if x.device.type == "mps" else torch.float64
 
 def _mean_and_error(chunks: Iterator[Tensor]) -> tuple[Tensor, Tensor]:
     "Combine chunks of independent draws, each (n, B, ...), into their mean and standard error."
-    n, mean, spread = 0, 0., 0.
+    n, mean, spread = 0, torch.zeros(()), torch.zeros(())
     for draws in chunks:
         wide, m = draws.to(_wide(draws)), len(draws)
         centre = wide.mean(0)
@@ -161,16 +161,16 @@ def _mean_and_error(chunks: Iterator[Tensor]) -> tuple[Tensor, Tensor]:
 
 def _mean(chunks: Iterator[Tensor]) -> Tensor:
     "Combine chunks of independent draws, each (n, B, ...), into their mean only."
-    n, total = 0, 0.
+    n, total = 0, torch.zeros(())
     for draws in chunks:
         n, total = n + len(draws), total + draws.sum(0, dtype=_wide(draws))
     return (total/n).to(draws.dtype)
 
-# %% ../nbs/04_smoothing.ipynb #c6432b41
+# %% ../nbs/04_smoothing.ipynb #146c1f2a
 def _until_exact(g, y: Tensor, seed, grad: bool) -> Estimate:
     "Draw until the standard error of each measurement's answer is below `tol`."
     signs = 2 if g.antithetic else 1
-    most, n, rows, total, square = g.k//signs, 0, list(range(len(y))), 0., 0.
+    most, n, rows, total, square = g.k//signs, 0, list(range(len(y))), torch.zeros(()), torch.zeros(())
     names, draws, tol = _names(seed, most), torch.zeros(len(y), dtype=torch.long), torch.as_tensor(g.tol).expand(len(y))
     error = torch.full((len(y),), math.inf)
     while rows and n < most:
@@ -189,7 +189,7 @@ def _until_exact(g, y: Tensor, seed, grad: bool) -> Estimate:
     spread = (square - total.detach().square()/count).clamp_min(0)/(count*(count - 1))
     return Estimate((total/count).to(chunk.dtype), spread.sqrt().to(chunk.dtype), draws)
 
-# %% ../nbs/04_smoothing.ipynb #2ac151b9
+# %% ../nbs/04_smoothing.ipynb #ea574b5d
 class SmoothedModel(nn.Module):
     "Answer with the mean of a base model over Gaussian noise on its input."
     def __init__(self,
@@ -207,7 +207,8 @@ class SmoothedModel(nn.Module):
         k = k if k is not None else 50 if tol is None else 10_000
         _check_settings(base, sigma, k, tol, antithetic, clamp, seed, chunk)
         self.base, self.sigma, self.k, self.antithetic, self.chunk = base, float(sigma), int(k), bool(antithetic), chunk
-        self.seed, self.tol = (tuple(given) if isinstance(given, Sequence) else given for given in (seed, tol))
+        self.seed = tuple(seed) if isinstance(seed, Sequence) else seed
+        self.tol = tuple(tol) if isinstance(tol, Sequence) else tol
         for name, bound in zip(("low", "high"), clamp or (None, None)):
             bound = None if bound is None else torch.as_tensor(bound, dtype=torch.float32).clone()
             self.register_buffer(name, bound, persistent=False)
@@ -220,7 +221,8 @@ class SmoothedModel(nn.Module):
         seed, signs = int(torch.randint(2**63 - 1, ())) if self.seed is None else self.seed, 2 if self.antithetic else 1
         if self.tol is not None: return _until_exact(self, y, seed, grad)
         chunks = _draws(self, y, _names(seed, self.k//signs), list(range(len(y))), grad)
-        return Estimate(*(_mean_and_error(chunks) if error else (_mean(chunks), None)), torch.full((len(y),), self.k))
+        mean, spread = _mean_and_error(chunks) if error else (_mean(chunks), torch.tensor(math.nan))  # nobody asked for the error
+        return Estimate(mean, spread, torch.full((len(y),), self.k))
 
     def forward(self,
         y: Tensor,   # measurements, (B, ...), in the units of the base model

@@ -5,9 +5,9 @@
 # %% auto #0
 __all__ = ['attacked_errors', 'attacks_on', 'count_violations']
 
-# %% ../nbs/05_soundness.ipynb #72324c74
+# %% ../nbs/05_soundness.ipynb #495fc68e
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 import numpy as np
 import torch
 from torch import Tensor, nn
@@ -39,13 +39,13 @@ def _uses(errors: np.ndarray, alpha: float, level: float) -> tuple[float, float]
     c = int(np.argmax(np.append(lower_probability(np.arange(1, len(errors) + 1), len(errors), level) > alpha, True)))
     return float(errors.mean()), float(np.sort(errors)[::-1][c]) if c < len(errors) else 0.
 
-# %% ../nbs/05_soundness.ipynb #e17a1687
+# %% ../nbs/05_soundness.ipynb #b80fbb69
 def attacked_errors(
     fresh: Tensor,  # answers to one attacked measurement, (m, ...), pixels, with noise that the attacker has not seen
     x: Tensor,  # ground truth, (1, ...), pixels
     *,
     draws: int = 50,  # of the deployed medians
-    means: tuple = (1,),  # also the medians of means of so many answers
+    means: Sequence[int] = (1,),  # also the medians of means of so many answers
     alpha: float = 1e-3,  # of the certificate: the rate at which estimators of a few draws may fail
     level: float = 1e-3,  # probability that one limit is wrong
     with_ssim: bool = False,  # True: also 1 - SSIM of the draws

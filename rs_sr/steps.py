@@ -6,12 +6,13 @@
 __all__ = ['METHODS', 'PRESETS', 'TrainConfig', 'batch_indices', 'step_generator', 'batches', 'perturb', 'learning_rate',
            'prepare', 'training_step']
 
-# %% ../nbs/06_steps.ipynb #98b69d9d
+# %% ../nbs/06_steps.ipynb #14e8034b
 import math
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
@@ -66,9 +67,9 @@ class TrainConfig:
         if self.sigma_low is not None and not 0 <= self.sigma_low <= self.sigma_f: raise ValueError(f"sigma_low must lie between 0 and sigma_f ({self.sigma_f}), got {self.sigma_low}")
         if self.attack_draws < 2 or self.attack_draws % 2: raise ValueError(f"attack_draws must be even, since draws come in pairs, got {self.attack_draws}")
 
-# %% ../nbs/06_steps.ipynb #0bef7dfe
+# %% ../nbs/06_steps.ipynb #2187cd0e
 _THESIS = dict(epochs=50, batch_size=128, crop=160, region=160, augment=False, schedule="constant", residual=False, attack_steps=5)
-PRESETS = {
+PRESETS: dict[str, dict[str, Any]] = {
     "default": {},
     "thesis": _THESIS | dict(learning_rate=1e-3, attack_step=0.5),  # as in its code
     "thesis-text": _THESIS | dict(learning_rate=1e-4, attack_step=2.0),  # as in its text
@@ -159,13 +160,13 @@ def learning_rate(
     warm = max(1, total // 50)
     return config.learning_rate * min(1, (step + 1) / warm) * (1 + math.cos(math.pi * step / total)) / 2
 
-# %% ../nbs/06_steps.ipynb #3c0ef66e
+# %% ../nbs/06_steps.ipynb #1f5aec85
 def prepare(
     config: TrainConfig,
     net: UNetSR,  # network, on its device
 ) -> tuple[UNetSR, torch.optim.Optimizer]:  # the same network, ready to be trained, and its optimiser
     "Lay out a network in memory for training and make its optimiser."
-    net = net.train().to(memory_format=torch.channels_last)
+    net = net.train().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     return net, torch.optim.Adam(net.parameters(), lr=config.learning_rate, fused=True)
 
 def training_step(

@@ -6,9 +6,10 @@
 __all__ = ['SIGMAS_F', 'RADII', 'FIRST', 'SECOND', 'study_grid', 'study_config', 'is_trained', 'train_study', 'study_filters',
            'study_models', 'subset', 'evaluate_study', 'study_tables', 'rs_sr_study', 'main']
 
-# %% ../nbs/11_study.ipynb #677c9a76
-from collections.abc import Mapping, Sequence
+# %% ../nbs/11_study.ipynb #f398870c
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 import numpy as np
 import torch
 from torch import nn
@@ -24,7 +25,7 @@ from .steps import TrainConfig
 from .training import train
 from .evaluation import evaluate, interpolations, tune_sigma_g
 
-# %% ../nbs/11_study.ipynb #524bfd1b
+# %% ../nbs/11_study.ipynb #3873d4c3
 SIGMAS_F = (0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 1.0)  # training noise, model units
 RADII = (0.01, 0.02, 0.05, 0.1, 0.2)  # eps_rel of adversarial training, and of the tables
 FIRST = dict(method="standard", epochs=30)  # stage for all
@@ -32,7 +33,7 @@ SECOND = dict(epochs=12, learning_rate=2e-3, attack_steps=3)  # stage of the met
 
 def study_grid() -> dict[str, dict]:  # settings of `TrainConfig` by name, the most telling networks first; init names another of them
     "List the networks of the study."
-    methods = {"standard": {"method": "standard"}} | {f"noise{s:g}": {"method": "noise", "sigma_f": s} for s in SIGMAS_F} | {f"adv{e:g}": {"method": "adversarial", "eps_rel": e} for e in RADII}
+    methods: dict[str, dict] = {"standard": {"method": "standard"}} | {f"noise{s:g}": {"method": "noise", "sigma_f": s} for s in SIGMAS_F} | {f"adv{e:g}": {"method": "adversarial", "eps_rel": e} for e in RADII}
     methods |= {f"proj-{n}": methods[n] | {"project": True} for n in ("adv0.05", "adv0.1", "adv0.2")}
     grid = {}
     def add(scale, kinds, mark="", **options):
@@ -84,7 +85,7 @@ def train_study(
         train(config, cpu=cpu)
     return list(missing)
 
-# %% ../nbs/11_study.ipynb #3aa2df1e
+# %% ../nbs/11_study.ipynb #aaa28e5c
 def study_filters(
     data: SRDataset,  # training photographs, square
     runs: str | Path,  # folder that keeps them
@@ -93,7 +94,7 @@ def study_filters(
 ) -> dict[str, nn.Module]:  # "linear filter R" by radius
     "Fit, or read, the best linear filter for each radius."
     from safetensors.torch import load_file, save_file
-    found = {}
+    found: dict[str, nn.Module] = {}
     for radius in radii:
         file = Path(runs)/f"x{data.scale}-filter{radius:g}"/"gains.safetensors"
         if not file.is_file():
@@ -104,7 +105,7 @@ def study_filters(
         found[f"linear filter {radius:g}"] = LinearFilter(gains, data.scale, mode, data.normalization)
     return found
 
-# %% ../nbs/11_study.ipynb #0ad57fb1
+# %% ../nbs/11_study.ipynb #979ca1a2
 def study_models(
     runs: str | Path,  # folder with one folder a network
     scale: int,  # reduction factor
@@ -113,7 +114,7 @@ def study_models(
     "Load the finished networks of a scale."
     grid = {n: s for n, s in study_grid().items() if s["scale"] == scale and not n.endswith("start")}
     names = [n for n in grid if (n in only or not only) and is_trained(runs, n)]
-    load = lambda n: UNetSR.from_pretrained(Path(runs)/n).to(memory_format=torch.channels_last)
+    load = lambda n: UNetSR.from_pretrained(Path(runs)/n).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     return {n: nn.Sequential(Projection(scale), load(n)) if grid[n].get("project") else load(n) for n in names}
 
 def subset(
@@ -124,7 +125,7 @@ def subset(
     "Choose photographs at random, always the same."
     return sorted(np.random.default_rng(seed).permutation(total)[:n or total].tolist())
 
-# %% ../nbs/11_study.ipynb #45b30af4
+# %% ../nbs/11_study.ipynb #9a7b237c
 def evaluate_study(
     models: Mapping[str, nn.Module],  # networks of one scale by name, model space
     val: SRDataset,  # pairs that choose sigma_g
@@ -149,7 +150,8 @@ def evaluate_study(
     file = lambda what: Path(out)/f"study_x{test.scale}{what}.csv"
     few, chosen = subset(len(test), test_images), subset(len(val), val_images)
     hard = [i for i in subset(len(test), strong_images) if i in few] if strong_images else []
-    common, linear = dict(out=file(""), seed=seed, device=device), dict(exact or {})
+    common: dict[str, Any] = dict(out=file(""), seed=seed, device=device)
+    linear = dict(exact or {})
     frames = {"tuning": [], "pgd": [evaluate(linear, test, radii, images=few, **common)], "strong": []}
     for name, model in models.items():
         tuned = tune_sigma_g({name: model.to(device)}, val, sigmas, radii, images=chosen, metric="ssim", out=file("_tuning"), seed=seed)
@@ -161,7 +163,7 @@ def evaluate_study(
             frames["strong"].append(evaluate({name: model}, test, [r for r in radii if r], attack="ensemble", sigma_g=level, steps=smooth_passes if level else passes, k=k, images=hard, baselines=False, **common | {"out": file("_strong")}))
     return {n: pd.concat(some, ignore_index=True) if some else None for n, some in frames.items()}
 
-# %% ../nbs/11_study.ipynb #14c69d15
+# %% ../nbs/11_study.ipynb #670f9939
 def _levels(tuning, radii):
     "Triples (rule, eps_rel, sigma_g) of each network."
     best = best_sigma_g(tuning)
@@ -174,7 +176,7 @@ def study_tables(
     "Summarise a scale of the study."
     import pandas as pd
     if missing := [f"study_x{scale}{w}.csv" for w in ("", "_tuning") if not (Path(folder)/f"study_x{scale}{w}.csv").is_file()]: raise ValueError(f"{folder} lacks {', '.join(missing)}; run rs_sr_study evaluate first")
-    read = lambda what: pd.read_csv(file) if (file := Path(folder)/f"study_x{scale}{what}.csv").is_file() else None
+    read: Callable[[str], Any] = lambda what: pd.read_csv(file) if (file := Path(folder)/f"study_x{scale}{what}.csv").is_file() else None
     pgd, strong, radii = read(""), read("_strong"), sorted(set(read("").eps_rel))
     levels, tables = _levels(read("_tuning"), radii), []
     def take(frame, attack):
@@ -195,7 +197,7 @@ def study_tables(
     table = pd.concat(tables, ignore_index=True)
     return table[["model", "scale", "rule", "attack", "eps_rel", "sigma_g", "n", *(m + e for m in ("psnr", "ssim", "mse") for e in ("", "_lo", "_hi"))]]
 
-# %% ../nbs/11_study.ipynb #1a0331ec
+# %% ../nbs/11_study.ipynb #32b1b389
 def rs_sr_study(
     action: str,  # train, evaluate or tables
     data: str = "",  # photographs in the ImageNet-mini layout; for train and evaluate
@@ -215,7 +217,7 @@ def rs_sr_study(
     "Train the grid of the study, attack it, write its tables; each goes on where it was interrupted."
     import pandas as pd
     if action not in ("train", "evaluate", "tables"): raise ValueError(f"action must be train, evaluate or tables, got {action!r}")
-    if action != "tables" and not data: raise ValueError(f"{action} needs photographs: rs_sr_study {action} DATA {runs}")
+    if action != "tables" and not data: raise ValueError(f"{action} needs photographs: rs_sr_study {action} --data DATA --runs {runs}")
     names, scales = [n for n in only.split(",") if n], [int(s) for s in cli._numbers(scale, "scale")]
     if unknown := set(names) - set(study_grid()): raise ValueError(f"no network {', '.join(sorted(unknown))} in the study; there are {', '.join(study_grid())}")
     if action == "train": print("trained:", ", ".join(train_study(data, runs, names, cpu=device == "cpu")) or "nothing was missing")

@@ -6,22 +6,25 @@
 __all__ = ['timed', 'summarise_pairs', 'interleave', 'measured_peak', 'count_operations', 'profile_operations', 'resident_memory',
            'run_python', 'describe_machine']
 
-# %% ../nbs/09_timing.ipynb #f792eb64
+# %% ../nbs/09_timing.ipynb #0b39ad11
 import os, platform, subprocess, sys, time
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from pathlib import Path
+from typing import TypeVar
 import numpy as np
 import torch
 from torch import nn
 import rs_sr
 from .inference import kept_memory
 
-# %% ../nbs/09_timing.ipynb #839a4db2
+# %% ../nbs/09_timing.ipynb #d4523695
+_T = TypeVar("_T")
+
 def timed(
-    call: Callable[[], object],
+    call: Callable[[], _T],  # is run once
     device: torch.device | str = "cpu",  # waited for before the clock is read
-) -> tuple[float, object]:  # seconds, and the answer of the call
+) -> tuple[float, _T]:  # seconds, and the answer of the call
     "Time one call."
     wait = (lambda: torch.cuda.synchronize(device)) if torch.device(device).type == "cuda" else (lambda: None)
     wait(); start = time.perf_counter()
@@ -29,7 +32,7 @@ def timed(
     wait()
     return time.perf_counter() - start, answer
 
-# %% ../nbs/09_timing.ipynb #0f5958f7
+# %% ../nbs/09_timing.ipynb #55178dfa
 def summarise_pairs(
     times: Sequence[Sequence[float]],  # (reference, engine) of each round, seconds
     factor: float = 1,  # of the two times that are given
@@ -37,10 +40,10 @@ def summarise_pairs(
     total: bool = False,  # True: rounds are different pieces of one job; sums, and the ratio of the sums
 ) -> dict:  # reference, engine, ratio, its quartiles ratio_lo and ratio_hi, rounds
     "Summarise pairs of times."
-    times = np.array(times)
-    ratios = times[:, 0] / times[:, 1]
+    pairs = np.array(times)
+    ratios = pairs[:, 0] / pairs[:, 1]
     low, middle, high = np.quantile(ratios, [0.25, 0.5, 0.75])
-    one, two = (times.sum(0) if total else np.median(times, 0)) * factor
+    one, two = (pairs.sum(0) if total else np.median(pairs, 0)) * factor
     return {"reference": one, "engine": two, "ratio": one / two if total else middle, "ratio_lo": low, "ratio_hi": high, "rounds": len(times)}
 
 # %% ../nbs/09_timing.ipynb #fd2c20c9
@@ -70,7 +73,7 @@ def interleave(
         if compare and (i or settle): compared.append(compare(*(answer for _, answer in pair)))
     return summarise_pairs(times, 1000 / per), compared
 
-# %% ../nbs/09_timing.ipynb #b43fbac2
+# %% ../nbs/09_timing.ipynb #ac2b99fc
 def measured_peak(
     device: torch.device | str = "cpu",
     side: int = 2048,  # of the matrices
@@ -79,8 +82,8 @@ def measured_peak(
 ) -> dict[str, float]:  # operations a second, for each of the two
     "Measure how many operations a second the machine can do."
     a, b = torch.randn(2, side, side, device=device)
-    conv, z = nn.Conv2d(64, 64, 3, padding=1, bias=False).to(device), torch.randn(4, 64, picture, picture, device=device)
-    conv, z = (t.to(memory_format=torch.channels_last) for t in (conv, z))
+    conv = nn.Conv2d(64, 64, 3, padding=1, bias=False).to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    z = torch.randn(4, 64, picture, picture, device=device).to(memory_format=torch.channels_last)
     best = lambda call: min(timed(call, device)[0] for _ in range(repeats))
     with torch.no_grad(), kept_memory(): return {"matrix product": 2 * side**3 / best(lambda: a @ b), "convolution": 2 * 9 * 64 * 64 * 4 * picture**2 / best(lambda: conv(z))}
 

@@ -48,7 +48,7 @@ class TrainResult(NamedTuple):
     log: list[dict]  # one entry a validation: step, epoch, loss, learning_rate, psnr, ssim, psnr_perturbed, seconds
     folder: Path  # holds model.safetensors, config.json, training.json, log.csv, checkpoint.safetensors
 
-# %% ../nbs/06_training.ipynb #764c844b
+# %% ../nbs/06_training.ipynb #220c6bc1
 def train(
     config: TrainConfig,  # what to do
     *,
@@ -65,6 +65,7 @@ def train(
     torch.manual_seed(config.seed)
     net = UNetSR.from_pretrained(config.init) if config.init else UNetSR(features=config.features, residual=config.residual)
     net, optimizer = prepare(config, net.to(device))
+    log: list[dict]
     total, step, log = config.epochs * (len(train_set) // config.batch_size), 0, []
     checkpoint = out/"checkpoint.safetensors"
     if checkpoint.is_file(): step, log = load_checkpoint(checkpoint, net, optimizer, asdict(config), free=("data", "out", "checkpoint_seconds"))

@@ -5,19 +5,23 @@
 # %% auto #0
 __all__ = ['PixelMap', 'pixel_maps', 'certify_mean']
 
-# %% ../nbs/05_whole_images.ipynb #281232d8
-import math
+# %% ../nbs/05_whole_images.ipynb #60d9fea3
+import math, time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+import numpy as np
 import torch
 from torch import Tensor, nn
 from .answers import _bar, answers, distance_to, draw_seeds, planned_seed
 from .bounds import lower_rank, mean_shift, shift, tail_band, upper_mean
 from .certificates import Certificate, grey_levels
 from .data import IMAGENET_MINI, Normalization
+from .records import atomic
 from .smoothing import _wide
 
-# %% ../nbs/05_whole_images.ipynb #910a7447
+# %% ../nbs/05_whole_images.ipynb #f1c01e6e
 @dataclass(frozen=True)
 class PixelMap:
     "An interval for each pixel: the median of the answers stays in it, for all pixels and perturbations at once."
@@ -39,11 +43,11 @@ class PixelMap:
         x: Tensor,  # ground truth, (1, ...), pixels
     ) -> float:  # dB; NaN: not certified
         "Bound the PSNR of the image of medians from below: every pixel at its worst end."
-        if self.low is None: return math.nan
+        if self.low is None or self.high is None: return math.nan
         worst = torch.maximum((self.low - x).abs(), (self.high - x).abs())
         return -10*math.log10(max(worst.cpu().double().square().mean().item(), 1e-30))
 
-# %% ../nbs/05_whole_images.ipynb #8fc74e52
+# %% ../nbs/05_whole_images.ipynb #14da5edb
 class _Histogram:
     "Count the values of each pixel in equal bins of [0, 1]; answers wait until there are enough to walk through memory once."
     def __init__(self, n, bins, device): self.counts, self.waiting, self.bins = torch.zeros(n, bins, dtype=torch.int32, device=device), [], bins
@@ -55,12 +59,24 @@ class _Histogram:
         where, self.waiting = torch.stack(self.waiting), []
         for some, part in zip(self.counts.split(4096), where.split(4096, dim=1)):
             some.scatter_add_(1, part.T.to(torch.int64), torch.ones((), dtype=torch.int32, device=some.device).expand(part.T.shape))
+    def save(self, file, plan):
+        self.flush()
+        with atomic(file) as draft, open(draft, "wb") as out: np.savez(out, counts=self.counts.cpu().numpy(), **plan)
+
+def _resume(file: Path, plan: dict, first: Tensor) -> tuple[_Histogram, int]:
+    "Read the counts of an earlier run with the same plan, and how many draws they hold."
+    with np.load(file, allow_pickle=False) as stored:
+        same = lambda a, b: math.isclose(a, b, rel_tol=1e-4) if isinstance(b, float) else int(a) == int(b)
+        if other := [f"{n} was {stored[n]}, is {v}" for n, v in plan.items() if n != "done" and not same(stored[n], v)]: raise ValueError(f"{file} holds another run ({'; '.join(other)}); choose another file or delete it")
+        hist = _Histogram(first.numel(), plan["bins"], first.device)
+        hist.counts.copy_(torch.from_numpy(stored["counts"]))
+        return hist, int(stored["done"])
 
 def _bin_of(counts: Tensor, rank: int) -> Tensor:
     "Find the bin of an order statistic (1: the smallest) of each pixel."
     return torch.cat([(some.cumsum(1) < rank).sum(1) for some in counts.split(4096)])
 
-# %% ../nbs/05_whole_images.ipynb #9daa0e9e
+# %% ../nbs/05_whole_images.ipynb #45f91df0
 @torch.no_grad()
 def pixel_maps(
     model: nn.Module,  # any module, in any mode
@@ -73,33 +89,41 @@ def pixel_maps(
     bins: int = 1024,  # of the histograms; a power of two
     normalization: Normalization | None = IMAGENET_MINI,  # of the model's answers; None: they are pixels
     seed: int | None = None,  # of the draws; used for nothing else before; None: a fresh one
+    file: str | Path | None = None,  # .npz to go on from, written every two minutes; 4 * bins bytes a pixel value
     chunk: int | None = None,  # draws forwarded at a time
 ) -> list[PixelMap]:  # one for each radius
     "Bound the median of every pixel against all perturbations of each radius."
     if not 2 <= bins <= 2**14 or bins & (bins - 1): raise ValueError(f"bins must be a power of two up to 16384, got {bins}; others would round values across an edge")
-    hist, n, shape, ranks = None, None, None, {}
-    def rank(r): return lower_rank(k, shift(0.5, -r/sigma), alpha/(2*n*len(radii)))
-    with _bar(k) as bar:
-        for some in answers(model, y, sigma, draw_seeds(planned_seed(None, seed), k), normalization=normalization, chunk=chunk):
-            if hist is None:
-                shape, n = some.shape[1:], some[0].numel()
-                ranks = {r: rank(r) for r in radii}
-                if not any(ranks.values()): break  # too few draws for all of the radii
-                hist = _Histogram(n, bins, some.device)
-            hist.add(some.flatten(1))
-            bar.update(len(some))
-    if hist: hist.flush()
-    def interval(j): return ((_bin_of(hist.counts, j)/bins).view(1, *shape), ((_bin_of(hist.counts, k + 1 - j) + 1)/bins).view(1, *shape))
-    return [PixelMap(*(interval(ranks[r]) if ranks[r] else (None, None)), r, grey_levels(r, y, normalization), sigma, k, alpha, bins) for r in radii]
+    seed, file = planned_seed(file, seed), Path(file) if file else None
+    settings: dict[str, Any] = dict(normalization=normalization, chunk=chunk)
+    seeds, saved = draw_seeds(seed, k), time.monotonic()
+    first = next(answers(model, y, sigma, seeds[:1], **settings))[0]
+    n, shape = first.numel(), first.shape
+    ranks = {r: lower_rank(k, float(shift(0.5, -r/sigma)), alpha/(2*n*len(radii))) for r in radii}
+    plan = {"seed": np.uint64(seed), "k": k, "bins": bins, "sigma": sigma, "first": float(first.double().norm()), "done": 0}
+    hist, done = _resume(file, plan, first) if file and file.exists() else (_Histogram(n, bins, first.device), 0)
+    if any(ranks.values()) and done < k:  # otherwise too few draws for all of the radii
+        try:
+            with _bar(k, done) as bar:
+                for some in answers(model, y, sigma, seeds[done:], **settings):
+                    hist.add(some.flatten(1))
+                    done += len(some)
+                    bar.update(len(some))
+                    if file and time.monotonic() - saved > 120: hist.save(file, plan | {"done": done}); saved = time.monotonic()
+        finally:
+            if file and done: hist.save(file, plan | {"done": done})
+    hist.flush()
+    def interval(j): return ((_bin_of(hist.counts, j)/bins).view(1, *shape), ((_bin_of(hist.counts, k + 1 - j) + 1)/bins).view(1, *shape)) if j else (None, None)
+    return [PixelMap(low, high, r, grey_levels(r, y, normalization), sigma, k, alpha, bins) for r in radii for low, high in [interval(ranks[r])]]
 
-# %% ../nbs/05_whole_images.ipynb #419f467f
+# %% ../nbs/05_whole_images.ipynb #93d95b5c
 def _top_eigenvalue(rows: Tensor) -> float:
     "Largest eigenvalue of the mean of r r^T over the rows, from their Gram matrix."
     return float(torch.linalg.eigvalsh((rows @ rows.T).cpu().double())[-1])/len(rows)
 
 class _Moments:
     "Gather what the bound needs from answers (m, ...), one block at a time."
-    def __init__(self, c, R, k, block): self.c, self.R, self.k, self.block, self.rows, self.top, self.total, self.far = c, R, k, block, [], 0., 0., []
+    def __init__(self, c, R, k, block): self.c, self.R, self.k, self.block, self.rows, self.top, self.total, self.far = c, R, k, block, [], 0., torch.zeros(()), []
     def add(self, some):
         away = (some - self.c).flatten(1)
         length = torch.linalg.vector_norm(away, dim=1)
@@ -110,7 +134,7 @@ class _Moments:
             self.top += _top_eigenvalue(rows)*len(rows)/self.k
             self.total = self.total + rows.to(_wide(rows)).sum(0)
 
-# %% ../nbs/05_whole_images.ipynb #9e2b5c19
+# %% ../nbs/05_whole_images.ipynb #82607af2
 @torch.no_grad()
 def certify_mean(
     model: nn.Module,  # any module, in any mode
@@ -127,26 +151,27 @@ def certify_mean(
     chunk: int | None = None,  # draws forwarded at a time
 ) -> list[Certificate]:  # for each radius the spectral bound and, with x, the better one of it and that of the distances
     "Bound the mean of all answers by how it varies, and by how far it is."
-    settings, pilot = dict(normalization=normalization, chunk=chunk), max(100, k//10)
+    settings: dict[str, Any] = dict(normalization=normalization, chunk=chunk)
+    pilot = max(100, k//10)
     seeds = draw_seeds(planned_seed(None, seed), k + pilot)
-    c = sum(a.to(_wide(a)).sum(0, keepdim=True) for a in answers(model, y, sigma, seeds[k:], **settings)).float()/pilot
+    c = sum((a.to(_wide(a)).sum(0, keepdim=True) for a in answers(model, y, sigma, seeds[k:], **settings)), torch.zeros(())).float()/pilot
     R = 1.02*max(float(distance_to(c)(a).max()) for a in answers(model, y, sigma, seeds[k:], **settings)) + 1e-6
     truth = None if x is None else normalization.to_pixels(x, clamp=True) if normalization else x.clamp(0, 1)
-    seen, errors, D = _Moments(c, R, k, block), [], [float(torch.maximum(z, 1 - z).cpu().double().norm()) for z in (c, c if x is None else truth)]
+    seen, errors, D = _Moments(c, R, k, block), [], [float(torch.maximum(z, 1 - z).cpu().double().norm()) for z in (c, c if truth is None else truth)]
     with _bar(k) as bar:
         for some in answers(model, y, sigma, seeds[:k], **settings):
             seen.add(some)
-            if x is not None: errors += distance_to(truth)(some).tolist()
+            if truth is not None: errors += distance_to(truth)(some).tolist()
             bar.update(len(some))
     share, n = alpha/4, c.numel()
     cut, lam = tail_band(torch.tensor(seen.far).clamp(max=D[0]).numpy(), share), R*R*upper_mean(min(1., seen.top/R**2), k, share)
-    fixed = 0. if x is None else float((c.to(_wide(c)).flatten() + seen.total/k - truth.to(_wide(c)).flatten()).norm()) + R*(1 + math.sqrt(2*math.log(1/share)))/math.sqrt(k)
+    fixed = 0. if truth is None else float((c.to(_wide(c)).flatten() + seen.total/k - truth.to(_wide(c)).flatten()).norm()) + R*(1 + math.sqrt(2*math.log(1/share)))/math.sqrt(k)
     made = []
     for r in radii:
         t = r/sigma
         bounds = {"mean, spectral": fixed + mean_shift(lam, t, R) + cut.worst_mean(t, D[0], R) + (cut.worst_mean(0, D[0], R) if x is None else 0)}
         if x is not None: bounds["mean, better of two"] = min(bounds["mean, spectral"], tail_band(torch.tensor(errors).clamp(max=D[1]).numpy(), share).worst_mean(t, D[1]))
-        vacuous = D[0] if x is None else float((truth - 0.5).norm())  # the range; the error of a grey picture
+        vacuous = D[0] if truth is None else float((truth - 0.5).norm())  # the range; the error of a grey picture
         for name, bound in bounds.items():
             value = math.nan if bound >= vacuous else 255*bound/math.sqrt(n) if x is None else -20*math.log10(bound/math.sqrt(n))
             made.append(Certificate(name, "change (RMSE, grey levels)" if x is None else "PSNR (dB)", value, r, grey_levels(r, y, normalization), sigma, k, alpha))

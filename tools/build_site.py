@@ -24,6 +24,10 @@ CHAPTERS = {"Data, network, metrics": "0[0-2]_*", "Attacks": "03_*", "Smoothing,
 SECTIONS = {"Tutorials": "tutorials/*", "Experiments": "experiments/*", **CHAPTERS, "About": "[!0-9_.]*"}
 
 
+NAVBAR = {"Start": "tutorials/first_steps.ipynb", "Results": "experiments/study.ipynb", "Leaderboard": "experiments/leaderboard.ipynb",
+          "Certificates": "experiments/certificates.ipynb", "Glossary": "glossary.ipynb"}
+
+
 def order(path: Path) -> tuple:
     "Sort by the `- order:` of the title cell, if there is one, then by name."
     head = "".join(json.loads(path.read_text(encoding="utf-8"))["cells"][0]["source"])
@@ -39,7 +43,8 @@ def write_sidebar() -> None:
                  if p.name != "index.ipynb" and p.name[0] not in "_."]
         if pages:
             contents.append({"section": title, "contents": pages})
-    sidebar = {"website": {"sidebar": {"contents": contents}}}
+    navbar = [{"text": text, "href": page} for text, page in NAVBAR.items() if (NBS / page).is_file()]
+    sidebar = {"website": {"navbar": {"left": navbar}, "sidebar": {"contents": contents}}}
     (NBS / "sidebar.yml").write_text(yaml.safe_dump(sidebar, sort_keys=False), encoding="utf-8")
 
 

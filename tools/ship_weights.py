@@ -1,10 +1,13 @@
 """Write the shipped weights and their cards from finished training runs and the committed results.
 
-    python tools/ship_weights.py RUNS DATA     RUNS/<name>/ as written by rs_sr_train, DATA with a val split (ImageNet-mini layout)
+    python tools/ship_weights.py               only the cards: figures, smoothing levels and checksums of what is shipped
+    python tools/ship_weights.py RUNS DATA     first the weights too: RUNS/<name>/ as written by rs_sr_train, for every name that is a
+                                               folder of rs_sr/weights already, maybe an empty one; DATA has a val split
 
-The smoothing level on a noise-trained network's card is the best single level, by SSIM, of data/results/x2_tuning.csv (validation
-photographs). The figures are means over data/results/x2_test.csv (test photographs, attack on f). Where a result file is missing,
-the level is 0 and the card has no figures, so: ship, tune, ship, evaluate, ship.
+Nothing on a card is typed. The smoothing level of a network that was trained for smoothing is the best single level, by SSIM, of
+data/results/x2_tuning.csv or defences_tuning.csv (validation photographs). The first table has means over data/results/x2_test.csv
+(test photographs, attack on f), the second the lines of data/results/leaderboard.csv that the network is part of. What was not
+measured is left out, so: ship, tune, cards, evaluate, cards.
 """
 import sys
 from pathlib import Path
@@ -12,22 +15,36 @@ from pathlib import Path
 import pandas as pd
 
 from rs_sr.data import SRDataset
-from rs_sr.evaluation import best_sigma_g
-from rs_sr.release import export_weights
+from rs_sr.release import export_weights, leaderboard_figures, write_figures
+from rs_sr.selection import best_sigma_g
 
 ROOT = Path(__file__).resolve().parent.parent
-NAMES = ("unet-x2-standard", "unet-x2-noise0.1", "unet-x2-noise0.4", "unet-x2-adv0.02")
+WEIGHTS, RESULTS = ROOT / "rs_sr" / "weights", ROOT / "data" / "results"
 
 
 def read(name: str) -> pd.DataFrame | None:
-    path = ROOT / "data" / "results" / name
-    return pd.read_csv(path) if path.is_file() else None
+    return pd.read_csv(RESULTS / name) if (RESULTS / name).is_file() else None
 
 
-def figures(test: pd.DataFrame, name: str, sigma_g: float) -> dict[str, float]:
+def best_level(name: str, defences: pd.DataFrame | None) -> float:
+    "Look up the level chosen on validation photographs; 0 for a network that is used without smoothing."
+    if not any(method in name for method in ("unet-x2-noise", "unet-x2-mixed", "smoothadv")):
+        return 0.0
+    lines = [] if defences is None else list(defences[defences.layers == name].name)
+    for tuning in (read("x2_tuning.csv"), read("defences_tuning.csv")):
+        best = {} if tuning is None else best_sigma_g(tuning)["all"]
+        for key in (name, *lines):
+            if key in best:
+                return float(best[key])
+    return 0.0
+
+
+def figures(test: pd.DataFrame | None, name: str, sigma_g: float) -> dict[str, float]:
     "Mean PSNR and SSIM of one network at three radii."
-    rows = test[(test.model == name) & (test.sigma_g == sigma_g) & test.eps_rel.isin([0, 0.02, 0.05])]
     out = {}
+    if test is None:
+        return out
+    rows = test[(test.model == name) & (test.sigma_g == sigma_g) & test.eps_rel.isin([0, 0.02, 0.05])]
     for eps_rel, row in rows.groupby("eps_rel")[["psnr", "ssim"]].mean().iterrows():
         what = "clean" if eps_rel == 0 else f"PGD-10 on f, eps_rel {eps_rel:g}"
         out |= {f"PSNR (dB), {what}": round(float(row.psnr), 2), f"SSIM, {what}": round(float(row.ssim), 4)}
@@ -35,12 +52,17 @@ def figures(test: pd.DataFrame, name: str, sigma_g: float) -> dict[str, float]:
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 3:
+    if len(sys.argv) not in (1, 3):
         sys.exit(__doc__)
-    runs, data = map(Path, sys.argv[1:])
-    val, tuning, test = SRDataset(data, scale=2, split="val"), read("x2_tuning.csv"), read("x2_test.csv")
-    best = {} if tuning is None else best_sigma_g(tuning)["all"]
-    for name in NAMES:
-        sigma_g = float(best.get(name, 0.0)) if "noise" in name else 0.0
-        cost = export_weights(runs / name, ROOT / "rs_sr" / "weights" / name, val, {} if test is None else figures(test, name, sigma_g), sigma_g)
-        print(f"{name}: sigma_g {sigma_g:g}, rounding costs {cost:.5f} dB")
+    if len(sys.argv) == 3:
+        runs, data = map(Path, sys.argv[1:])
+        val = SRDataset(data, scale=2, split="val")
+        for dest in sorted(p for p in WEIGHTS.iterdir() if (runs / p.name / "training.json").is_file()):
+            print(f"{dest.name}: rounding costs {export_weights(runs / dest.name, dest, val):.5f} dB")
+    test, board, defences = read("x2_test.csv"), read("leaderboard.csv"), read("defences.csv")
+    for folder in sorted(p.parent for p in WEIGHTS.glob("*/training.json")):
+        sigma_g = best_level(folder.name, defences)
+        lines = {} if board is None or defences is None else leaderboard_figures(folder.name, board, defences)
+        measured = figures(test, folder.name, sigma_g)
+        write_figures(folder, figures=measured, sigma_g=sigma_g, leaderboard=lines)
+        print(f"{folder.name}: sigma_g {sigma_g:g}, {len(measured)} figures, {len(lines.get('rows', {}))} lines of the leaderboard")
