@@ -189,7 +189,7 @@ def _photographs(data, folder):
     shutil.copy(data, Path(folder)/data.stem)
     return Path(folder)/data.stem
 
-# %% ../nbs/11_certification.ipynb #4dd9a9b8
+# %% ../nbs/11_certification.ipynb #ec0014bd
 def rs_sr_certify(
     models: str,  # names of shipped weights or folders, separated by commas
     data: str = "",  # image, folder of photographs, or of the ImageNet-mini layout; empty: the embedded photographs
@@ -226,7 +226,10 @@ def rs_sr_certify(
             attacked = violations(frame, nets, dataset, ratios=(0.5, 1, 2), images=chosen[:attack_images], draws=draws, means=sizes, steps=steps, out=side, seed=seed)
             print(f"\nAttacked, with fresh draws ({side}):\n{count_violations(attacked).round(3).to_string(index=False)}")
     if (frame.quantity[frame.sigma > 0] == "PSNR (dB)").any():
-        with atomic(path.with_suffix(".png")) as draft: plot_certificates(frame, attacked).savefig(draft, dpi=150, format="png")
+        from matplotlib.pyplot import close
+        figure = plot_certificates(frame, attacked)
+        with atomic(path.with_suffix(".png")) as draft: figure.savefig(draft, dpi=150, format="png")
+        close(figure)
     print(f"\nrows: {path}   figure: {path.with_suffix('.png')}")
 
 def main(

@@ -139,7 +139,7 @@ def pair(
     if pixels is None: pixels = lab.photos[photo] = square_photo(load_photo(lab.folder/photo), lab.crop)
     return IMAGENET_MINI.to_model(degrade(pixels, scale)), IMAGENET_MINI.to_model(pixels)
 
-# %% ../nbs/09_lab.ipynb #553d9737
+# %% ../nbs/09_lab.ipynb #8b0d2317
 STEPS_F, STEPS_G, PIECE = 10, 40, 5
 
 @torch.enable_grad()
@@ -161,7 +161,7 @@ def attack(
     if done == STEPS_G: yield found, done, done
     size = cosine_steps(eps, STEPS_G)
     while done < STEPS_G:
-        def later(i: int, done: int = done) -> float: return size(done + i)
+        def later(i: int, done: int = done) -> float: return float(size(done + i))
         found = smooth_pgd(SmoothedModel(base, s.sigma_g, 4), y, x, eps, k=4, steps=PIECE, start=found, check=0,
                            step_size=later, generator=torch.Generator().manual_seed(done))
         done += PIECE

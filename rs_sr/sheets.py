@@ -94,7 +94,7 @@ def still(
     ImageDraw.Draw(paper).multiline_text((GAP, image.height), "\n".join(lines), INK, ImageFont.load_default(17), spacing=8)
     return paper
 
-# %% ../nbs/09_sheets.ipynb #b35d81b5
+# %% ../nbs/09_sheets.ipynb #70d49bc1
 def diagram(
     draw: Callable,  # draws on axes
     width: int,  # of the picture, pixels
@@ -106,7 +106,7 @@ def diagram(
     from matplotlib.figure import Figure
     with house_style():
         fig = Figure(figsize=(width / 160, (SIDE + HEAD) / 160), dpi=160)
-        draw(*fig.subplots(1, columns, squeeze=False, gridspec_kw={"left": 0.15 / columns, "right": 0.97, "bottom": 0.16, "top": 0.96})[0])
+        draw(*fig.subplots(1, columns, squeeze=False, gridspec_kw={"left": 0.15 / columns, "right": 0.97, "bottom": 0.16, "top": 0.96, "wspace": 0.25})[0])
         canvas = FigureCanvasAgg(fig)
         canvas.draw()
         return Image.fromarray(np.asarray(canvas.buffer_rgba())[..., :3].copy())

@@ -24,7 +24,7 @@ class Choice(NamedTuple):
     options: Sequence[Any]  # values, or (text, value)
     value: Any  # at the start
 
-# %% ../nbs/09_widgets.ipynb #03a06293
+# %% ../nbs/09_widgets.ipynb #1230e00a
 RADII = (0.0, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2)
 LEVELS = (0.0, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 0.6, 0.7, 0.85, 1.0, 1.2)
 
@@ -42,7 +42,7 @@ def _common(lab: Lab, start: Setting) -> dict[str, Choice]:
             "model": Choice("network f", lab.models(scale), start.model)}
 
 _WINDOW = {"zoom": Choice("zoom", [(f"{z} x", z) for z in (1, 2, 4, 8)], 1),
-           **{name: Choice(label, [(f"{p}%", p / 100) for p in range(0, 101, 5)], 0.5) for name, label in (("across", "left to right"), ("down", "top to bottom"))}}
+           **{name: Choice(name, [(f"{p}%", p / 100) for p in range(0, 101, 5)], 0.5) for name in ("across", "down")}}
 
 # %% ../nbs/09_widgets.ipynb #942b6183
 class _Behaviour:

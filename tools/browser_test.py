@@ -36,8 +36,8 @@ class Failed(Exception):
 def browser_path() -> str:
     "Find a browser."
     found = os.environ.get("RS_SR_CHROMIUM") or next(filter(None, map(shutil.which, BROWSERS)), None)
-    if not found:
-        raise Failed("no Chromium found; install one (apt-get install chromium) or name it in RS_SR_CHROMIUM")
+    if not found or not Path(found).is_file():
+        raise Failed(f"no Chromium found{f' at {found}' if found else ''}; install one (apt-get install chromium) or name it in RS_SR_CHROMIUM")
     return found
 
 
@@ -146,7 +146,10 @@ def run(shots: Path | None, patience: float):
         kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
         nbformat.write(new_notebook(cells=cells, metadata=kernel), folder / "work" / "explorer.ipynb")
         with jupyterlab_running(folder, patience) as address, sync_playwright() as play:
-            browser = play.chromium.launch(executable_path=browser_file, args=["--no-sandbox"])
+            try:
+                browser = play.chromium.launch(executable_path=browser_file, args=["--no-sandbox"])
+            except Error as error:
+                raise Failed(f"{browser_file} does not start: {str(error).splitlines()[0]}") from error
             page = browser.new_page(viewport={"width": 1400, "height": 1500})
             complaints: list[str] = []
             page.on("console", lambda m: complaints.append(m.text) if m.type == "error" and any(word in m.text.lower() for word in OURS) else None)

@@ -3,7 +3,7 @@
     python tools/look_at_site.py PICTURES     after tools/build_site.py; needs playwright and a Chromium (RS_SR_CHROMIUM names another one)
 
 It saves a picture of each page and width, and complains about: dead links and missing pictures, pictures without alternative text,
-pages with hardly any text, pages wider than a phone, and errors in the browser. The network is cut off, so the formulas, whose fonts
+links that are shown as Markdown, pages with hardly any text, pages wider than a phone, and errors in the browser. The network is cut off, so the formulas, whose fonts
 come from a public server, stay as they were written. Exit status 1 if anything was found.
 """
 import os
@@ -16,11 +16,12 @@ from playwright.sync_api import sync_playwright
 
 SITE = Path(__file__).resolve().parent.parent / "_docs"
 WIDTHS = {"desk": 1280, "phone": 390}
-FACTS = """() => ({
+FACTS = r"""() => ({
   text: (document.querySelector('main') || document.body).innerText.length,
   wide: document.documentElement.scrollWidth - window.innerWidth,
   mute: [...document.querySelectorAll('main img')].filter(i => !(i.getAttribute('alt') || '').trim()).map(i => (i.getAttribute('src') || '').slice(0, 60)),
-  broken: [...document.images].filter(i => i.complete && !i.naturalWidth).map(i => (i.getAttribute('src') || '').slice(0, 60)),
+  broken: [...document.images].filter(i => i.complete && !i.naturalWidth && !(i.getAttribute('src') || '').startsWith('http')).map(i => (i.getAttribute('src') || '').slice(0, 60)),
+  raw: (document.body.innerText.match(/\]\([\w.\/]+\.(ipynb|html)\)/g) || []).length,
   links: [...document.querySelectorAll('a[href]')].map(a => a.getAttribute('href')),
 })"""
 
@@ -49,6 +50,7 @@ def look(browser, page: Path, out: Path) -> list[str]:
         tab.close()
         found += [f"{name}: {facts['wide']} pixels too wide"] * (facts["wide"] > 2)
         if name == "desk":
+            found += [f"{facts['raw']} links that are shown as Markdown"] * (facts["raw"] > 0)
             found += [f"hardly any text ({facts['text']} characters)"] * (facts["text"] < 300)
             found += [f"no alternative text: {src}" for src in facts["mute"]] + [f"missing picture: {src}" for src in facts["broken"]]
             found += [f"dead link: {href}" for href in dict.fromkeys(facts["links"]) if dead(page, href)]
