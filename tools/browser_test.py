@@ -1,6 +1,8 @@
 """Open the explorer in JupyterLab in a real browser, move its sliders, and see the picture change.
 
-    python tools/browser_test.py [SHOTS]     SHOTS: folder for screenshots (default: none are kept)
+    python tools/browser_test.py [SHOTS] [--tutorial NOTEBOOK]     SHOTS: folder for screenshots (default: none are kept)
+
+With a tutorial, all of its cells are run in JupyterLab as well, and none may end with an error or a warning.
 
 Needs the packages of `pip install "rs_sr[browser]"` and a Chromium or Chrome: the first that is found on the path, or the one that the
 variable RS_SR_CHROMIUM names. JupyterLab runs in a temporary folder, on a free port of this machine, with a token and with settings of
@@ -131,7 +133,36 @@ def settled(page, which: int, patience: float):
     wait(quiet, patience, "a picture that does not change any more")
 
 
-def run(shots: Path | None, patience: float):
+def run_all(page, address: str, cells: int, patience: float):
+    "Open a notebook and run all of its cells."
+    page.goto(address, timeout=1000 * patience)
+    page.locator(".jp-NotebookPanel .jp-CodeCell").nth(cells - 1).wait_for(timeout=1000 * patience)
+    wait(lambda: page.locator("[title*='Idle'], [data-status='idle'], .jp-NotebookPanel .jp-Notebook-ExecutionIndicator[data-status='idle']").count(), patience, "an idle kernel")
+    page.locator(".jp-NotebookPanel .jp-CodeCell").first.click()
+    page.get_by_role("menuitem", name="Run", exact=True).click()
+    page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
+
+
+def check_saved(page, file: Path, patience: float) -> int:
+    "Save until every cell has run, then look for errors and warnings in the file; return the number of pictures."
+    book = nbformat.read(file, 4)
+
+    def ended() -> bool:
+        nonlocal book
+        page.keyboard.press("Control+s")
+        time.sleep(2)
+        book = nbformat.read(file, 4)
+        code = [c for c in book.cells if c.cell_type == "code" and c.source.strip()]
+        return all(c.execution_count for c in code) or any(o.output_type == "error" for c in code for o in c.outputs)
+    wait(ended, 3 * patience, f"the end of {file.name}")
+    outputs = [o for c in book.cells if c.cell_type == "code" for o in c.outputs]
+    for o in outputs:
+        if o.output_type == "error" or o.get("name") == "stderr":
+            raise Failed(f"{file.name} ends with: {o.get('evalue') or o.get('text', '')[-300:]}")
+    return sum(any(kind.startswith("image/") for kind in o.get("data", {})) for o in outputs)
+
+
+def run(shots: Path | None, patience: float, tutorial: Path | None = None):
     "Drive the browser."
     try:
         from playwright.sync_api import Error, sync_playwright
@@ -159,12 +190,7 @@ def run(shots: Path | None, patience: float):
                 if shots:
                     page.screenshot(path=shots / f"{title}.png")
             try:
-                page.goto(address, timeout=1000 * patience)
-                page.locator(".jp-NotebookPanel .jp-CodeCell").nth(len(CELLS) - 1).wait_for(timeout=1000 * patience)
-                wait(lambda: page.locator("[title*='Idle'], [data-status='idle'], .jp-NotebookPanel .jp-Notebook-ExecutionIndicator[data-status='idle']").count(), patience, "an idle kernel")
-                page.locator(".jp-NotebookPanel .jp-CodeCell").first.click()
-                page.get_by_role("menuitem", name="Run", exact=True).click()
-                page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
+                run_all(page, address, len(CELLS), patience)
                 wait(lambda: page.locator(PICTURE).count() >= 2 or check_errors(page, complaints), patience, "the picture of each explorer")
                 say("both explorers show a picture")
                 settled(page, 0, patience)
@@ -177,6 +203,15 @@ def run(shots: Path | None, patience: float):
                 say(f"draws k of the certificate: another picture after {move(page, 1, 'draws k', ['ArrowRight'], patience):.1f} s")
                 shoot("3-certificate")
                 check_errors(page, complaints)
+                if tutorial:
+                    book = nbformat.read(tutorial, 4)
+                    for cell in book.cells:
+                        cell.update({"execution_count": None, "outputs": []} if cell.cell_type == "code" else {})
+                    book.metadata = kernel
+                    nbformat.write(book, folder / "work" / tutorial.name)
+                    run_all(page, address.replace("explorer.ipynb", tutorial.name), 1, patience)
+                    say(f"{tutorial.name}: all cells ran, {check_saved(page, folder / 'work' / tutorial.name, patience)} pictures")
+                    shoot("4-tutorial")
             except (Failed, Error) as error:
                 with contextlib.suppress(Error):
                     shoot("failed")
@@ -188,12 +223,13 @@ def run(shots: Path | None, patience: float):
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("shots", nargs="?", type=Path, help="folder for screenshots")
+    parser.add_argument("--tutorial", type=Path, help="notebook whose cells are run as well")
     parser.add_argument("--patience", type=float, default=120, help="seconds to wait for anything (default 120)")
     chosen = parser.parse_args()
     if chosen.shots:
         chosen.shots.mkdir(parents=True, exist_ok=True)
     try:
-        run(chosen.shots, chosen.patience)
+        run(chosen.shots, chosen.patience, chosen.tutorial)
     except Failed as error:
         print(f"FAILED: {error}")
         return 1
