@@ -91,8 +91,12 @@ def rename_pages() -> None:
 
 
 def relinked(nb: dict, names: re.Pattern, renamed: dict) -> dict:
-    "Let the Markdown links between notebooks follow the new page names."
+    "Let the Markdown links between notebooks follow the new page names; take out those that nbdev puts into the code of a signature."
     for cell in nb["cells"]:
+        for data in (o.get("data", {}) for o in cell.get("outputs", [])):
+            if "text/markdown" in data:
+                data["text/markdown"] = re.sub(r"^```python\n.*?^```", lambda m: re.sub(r"\[(`[^`]+`)\]\([^)\s]+\)", r"\1", m[0]),
+                                               "".join(data["text/markdown"]), flags=re.S | re.M)
         if cell["cell_type"] == "markdown":
             cell["source"] = re.sub(r"\]\([^)\s:]*\.ipynb", lambda m: names.sub(lambda n: renamed[n[0]], m[0]),
                                     "".join(cell["source"]))

@@ -21,7 +21,7 @@ FACTS = r"""() => ({
   wide: document.documentElement.scrollWidth - window.innerWidth,
   mute: [...document.querySelectorAll('main img')].filter(i => !(i.getAttribute('alt') || '').trim()).map(i => (i.getAttribute('src') || '').slice(0, 60)),
   broken: [...document.images].filter(i => i.complete && !i.naturalWidth && !(i.getAttribute('src') || '').startsWith('http')).map(i => (i.getAttribute('src') || '').slice(0, 60)),
-  raw: (document.body.innerText.match(/\]\([\w.\/]+\.(ipynb|html)\)/g) || []).length,
+  raw: (document.body.innerText.match(/\]\((#|[\w.:\/-]+\.(ipynb|html))[^)\s]*\)/g) || []).length,
   links: [...document.querySelectorAll('a[href]')].map(a => a.getAttribute('href')),
 })"""
 
