@@ -145,7 +145,7 @@ def _teaser(models, levels, dataset, frame, eps_rel, k, path, seed):
     figure = plot_reconstructions([(f"eps_rel {eps_rel:g}", pictures)], [to_pixels(x)])
     with atomic(path) as draft: figure.savefig(draft, dpi=150, format="png", bbox_inches="tight")
 
-# %% ../nbs/10_cli.ipynb #4623a8c5
+# %% ../nbs/10_cli.ipynb #27bced31
 def rs_sr_train(
     data: str,  # folder of photographs, or of the ImageNet-mini layout (train/, val/)
     out: str,  # folder for checkpoint, log and weights; the same folder resumes
@@ -162,6 +162,8 @@ def rs_sr_train(
     region: int | None = None,  # side kept of each photograph for random crops, pixels; not given: the preset's
     learning_rate: float | None = None,  # learning rate of Adam at its peak; not given: the preset's
     attack_steps: int | None = None,  # PGD steps of adversarial training; not given: the preset's
+    attack_step: float | None = None,  # step of that attack in multiples of the radius; not given: the preset's, or 2.5 / attack_steps
+    attack_start: str = "random",  # where that attack starts: random (in the ball) or measurement (its centre)
     attack_draws: int | None = None,  # draws in the attack of smooth-adversarial training; not given: the preset's
     init: str | None = None,  # weights to start from: name or folder; not given: random ones
     seed: int = 0,  # seed of initialisation, order, crops and noise

@@ -52,10 +52,10 @@ def export_weights(
     _write(dest, record | {"rounding_costs_db": round(cost, 5), "sha256": checksum(dest/"model.safetensors"), "sigma_g": sigma_g, "figures": figures or {}})
     return cost
 
-# %% ../nbs/06_release.ipynb #bc8f6989
+# %% ../nbs/06_release.ipynb #d12e0376
 def _command(config: dict) -> str:
     "Write a run's settings as a command line; what is not named is the default."
-    noise, attack = {"sigma_f", "sigma_low"}, {"eps_rel", "attack_steps", "attack_step", "attack_draws"}
+    noise, attack = {"sigma_f", "sigma_low"}, {"eps_rel", "attack_steps", "attack_step", "attack_start", "attack_draws"}
     unused = {"noise": attack, "denoiser": attack, "standard": noise | attack, "adversarial": noise | {"attack_draws"}, "smooth-adversarial": set()}
     skip = {"data", "out", "checkpoint_seconds", "validations", "compile", "features"} | unused[config["method"]]
     default = {f.name: f.default for f in fields(TrainConfig)}

@@ -23,7 +23,7 @@ from .attacks import eps_from_rel, pgd
 from .smoothing import SmoothedModel
 from .defences import Projection
 
-# %% ../nbs/06_steps.ipynb #c46a5798
+# %% ../nbs/06_steps.ipynb #d18bab3a
 METHODS = ("standard", "noise", "adversarial", "smooth-adversarial", "denoiser")
 
 @dataclass(frozen=True)
@@ -40,6 +40,7 @@ class TrainConfig:
     attack_steps: int = 5  # PGD steps; of the adversarial methods
     attack_draws: int = 2  # draws in the attack of "smooth-adversarial", antithetic
     attack_step: float | None = None  # step size in multiples of the radius; None: 2.5 / attack_steps
+    attack_start: str = "random"  # where attacks of the adversarial methods start: "random" (in the ball) or "measurement" (its centre)
     epochs: int = 30  # passes over the photographs
     batch_size: int = 32  # photographs a step, over all processes
     crop: int = 96  # side of the training pairs, pixels; a multiple of 16 saves padding
@@ -58,7 +59,7 @@ class TrainConfig:
 
     def __post_init__(self):
         object.__setattr__(self, "features", tuple(self.features))
-        for name, allowed in (("method", METHODS), ("schedule", ("cosine", "constant")), ("mixed_precision", ("no", "bf16"))):
+        for name, allowed in (("method", METHODS), ("schedule", ("cosine", "constant")), ("attack_start", ("random", "measurement")), ("mixed_precision", ("no", "bf16"))):
             if getattr(self, name) not in allowed: raise ValueError(f"{name} must be one of {', '.join(allowed)}, got {getattr(self, name)!r}")
         for name in ("epochs", "batch_size", "crop", "scale", "attack_steps", "learning_rate"):
             if not getattr(self, name) > 0: raise ValueError(f"{name} must be positive, got {getattr(self, name)}")
@@ -123,7 +124,7 @@ def batches(
             if step + 1 < stop: waiting = pool.submit(make, step + 1)
             yield ready
 
-# %% ../nbs/06_steps.ipynb #c25ffa6e
+# %% ../nbs/06_steps.ipynb #5a82a482
 def perturb(
     config: TrainConfig,  # method and its strength
     model: nn.Module,  # current network, which "adversarial" attacks; left as found
@@ -141,7 +142,7 @@ def perturb(
             model = SmoothedModel(model, config.sigma_f, config.attack_draws, seed=draw)
         eps = eps_from_rel(config.eps_rel, y)
         size = None if config.attack_step is None else config.attack_step * eps
-        y = pgd(model, y, x, eps, steps=config.attack_steps, step_size=size, generator=generator, best=False)
+        y = pgd(model, y, x, eps, steps=config.attack_steps, step_size=size, random_start=config.attack_start == "random", generator=generator, best=False)
     if config.method in ("noise", "smooth-adversarial", "denoiser"):
         noise = torch.randn((len(y) * share[1], *y.shape[1:]), generator=generator, device=y.device)
         sigma = torch.full((len(noise), 1, 1, 1), config.sigma_f, device=y.device)

@@ -25,11 +25,11 @@ from .steps import TrainConfig
 from .training import train
 from .evaluation import evaluate, interpolations, tune_sigma_g
 
-# %% ../nbs/11_study.ipynb #6340d6ec
+# %% ../nbs/11_study.ipynb #a45fc1c0
 SIGMAS_F = (0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 1.0)  # training noise, model units
 RADII = (0.01, 0.02, 0.05, 0.1, 0.2)  # eps_rel of adversarial training, and of the tables
 FIRST = dict(method="standard", epochs=30)  # stage for all
-SECOND = dict(epochs=12, learning_rate=2e-3, attack_steps=3, validations=5)  # stage of the method
+SECOND = dict(epochs=12, learning_rate=2e-3, attack_steps=3, attack_step=3.0, attack_start="measurement", validations=5)  # stage of the method
 
 def study_grid() -> dict[str, dict]:  # settings of `TrainConfig` by name, the most telling networks first; init names another of them
     "List the networks of the study."
