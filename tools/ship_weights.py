@@ -1,14 +1,17 @@
 """Write the shipped weights and their cards from finished training runs and the committed results.
 
     python tools/ship_weights.py               only the cards: figures, smoothing levels and checksums of what is shipped
-    python tools/ship_weights.py RUNS DATA     first the weights too: RUNS/<name>/ as written by rs_sr_train, for every name that is a
-                                               folder of rs_sr/weights already, maybe an empty one; DATA has a val split
+    python tools/ship_weights.py RUNS DATA     first the weights too, for every folder of rs_sr/weights, maybe an empty one, whose name,
+                                               with or without "unet-", is that of a finished run in RUNS (of rs_sr_train or
+                                               rs_sr_study); DATA has a val split
 
-Nothing on a card is typed. The smoothing level of a network that was trained for smoothing is the best single level, by SSIM, of
-data/results/x2_tuning.csv or defences_tuning.csv (validation photographs). The first table has means over data/results/x2_test.csv
-(test photographs, attack on f), the second the lines of data/results/leaderboard.csv that the network is part of. What was not
-measured is left out, so: ship, tune, cards, evaluate, cards.
+Nothing on a card is typed. The smoothing level of a network that was trained for smoothing is the best single level, by SSIM, on
+validation photographs: of data/results/x2_tuning.csv, of defences_tuning.csv or, for a network of the study, of
+study_xS_tuning.csv. The first table has means over data/results/x2_test.csv or study_xS.csv (test photographs, attack on f), the
+second the lines of data/results/leaderboard.csv that the network is part of. What was not measured is left out, so: ship, tune,
+cards, evaluate, cards.
 """
+import json
 import sys
 from pathlib import Path
 
@@ -17,6 +20,7 @@ import pandas as pd
 from rs_sr.data import SRDataset
 from rs_sr.release import export_weights, leaderboard_figures, write_figures
 from rs_sr.selection import best_sigma_g
+from rs_sr.study import study_grid
 
 ROOT = Path(__file__).resolve().parent.parent
 WEIGHTS, RESULTS = ROOT / "rs_sr" / "weights", ROOT / "data" / "results"
@@ -26,9 +30,15 @@ def read(name: str) -> pd.DataFrame | None:
     return pd.read_csv(RESULTS / name) if (RESULTS / name).is_file() else None
 
 
-def best_level(name: str, defences: pd.DataFrame | None) -> float:
+def of_study(folder: Path) -> str:
+    "Name the network of the study that shipped weights are, by the settings that they were trained with; empty: none."
+    name, config = folder.name.removeprefix("unet-"), json.loads((folder / "training.json").read_text())["config"]
+    return name if name in study_grid() and all(config.get(k) == v for k, v in study_grid()[name].items()) else ""
+
+
+def best_level(name: str, defences: pd.DataFrame | None, study: str) -> float:
     "Look up the level chosen on validation photographs; 0 for a network that is used without smoothing."
-    if not any(method in name for method in ("unet-x2-noise", "unet-x2-mixed", "smoothadv")):
+    if not any(method in name for method in ("-noise", "-mixed", "smoothadv")):
         return 0.0
     lines = [] if defences is None else list(defences[defences.layers == name].name)
     for tuning in (read("x2_tuning.csv"), read("defences_tuning.csv")):
@@ -36,7 +46,8 @@ def best_level(name: str, defences: pd.DataFrame | None) -> float:
         for key in (name, *lines):
             if key in best:
                 return float(best[key])
-    return 0.0
+    tuning = read(f"study_{study.split('-')[0]}_tuning.csv") if study else None
+    return 0.0 if tuning is None or study not in set(tuning.model) else float(best_sigma_g(tuning)["all"][study])
 
 
 def figures(test: pd.DataFrame | None, name: str, sigma_g: float) -> dict[str, float]:
@@ -56,13 +67,16 @@ if __name__ == "__main__":
         sys.exit(__doc__)
     if len(sys.argv) == 3:
         runs, data = map(Path, sys.argv[1:])
-        val = SRDataset(data, scale=2, split="val")
-        for dest in sorted(p for p in WEIGHTS.iterdir() if (runs / p.name / "training.json").is_file()):
-            print(f"{dest.name}: rounding costs {export_weights(runs / dest.name, dest, val):.5f} dB")
+        for dest in sorted(WEIGHTS.iterdir()):
+            found = [runs / n for n in (dest.name, dest.name.removeprefix("unet-")) if (runs / n / "training.json").is_file()]
+            if found:
+                scale = json.loads((found[0] / "training.json").read_text())["config"]["scale"]
+                print(f"{dest.name}: rounding costs {export_weights(found[0], dest, SRDataset(data, scale=scale, split='val')):.5f} dB")
     test, board, defences = read("x2_test.csv"), read("leaderboard.csv"), read("defences.csv")
     for folder in sorted(p.parent for p in WEIGHTS.glob("*/training.json")):
-        sigma_g = best_level(folder.name, defences)
+        study = of_study(folder)
+        sigma_g = best_level(folder.name, defences, study)
         lines = {} if board is None or defences is None else leaderboard_figures(folder.name, board, defences)
-        measured = figures(test, folder.name, sigma_g)
+        measured = figures(test, folder.name, sigma_g) or (figures(read(f"study_{study.split('-')[0]}.csv"), study, sigma_g) if study else {})
         write_figures(folder, figures=measured, sigma_g=sigma_g, leaderboard=lines)
         print(f"{folder.name}: sigma_g {sigma_g:g}, {len(measured)} figures, {len(lines.get('rows', {}))} lines of the leaderboard")
