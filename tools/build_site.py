@@ -24,7 +24,7 @@ CHAPTERS = {"Data, network, metrics": "0[0-2]_*", "Attacks": "03_*", "Smoothing,
 SECTIONS = {"Tutorials": "tutorials/*", "Experiments": "experiments/*", **CHAPTERS, "About": "[!0-9_.]*"}
 
 
-NAVBAR = {"Start": "tutorials/first_steps.ipynb", "Results": "experiments/robustness.ipynb", "Leaderboard": "experiments/leaderboard.ipynb",
+NAVBAR = {"Start": "tutorials/first_steps.ipynb", "Results": "experiments/study.ipynb", "Leaderboard": "experiments/leaderboard.ipynb",
           "Certificates": "experiments/certificates.ipynb", "Glossary": "glossary.ipynb"}
 
 
