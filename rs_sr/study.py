@@ -189,20 +189,21 @@ def evaluate_study(
             frames["strong"].append(evaluate({name: model}, test, [r for r in radii if r], attack="ensemble", sigma_g=level, steps=smooth_passes if level else passes, k=k, images=hard, baselines=False, **common | {"out": file("_strong")}))
     return {n: pd.concat(some, ignore_index=True) if some else None for n, some in frames.items()}
 
-# %% ../nbs/11_study.ipynb #670f9939
+# %% ../nbs/11_study.ipynb #ab25054b
 def _levels(tuning, radii):
     "Triples (rule, eps_rel, sigma_g) of each network."
     best = best_sigma_g(tuning)
     return {n: {(rule, r): {"none": 0., "model": row["all"], "radius": row[r]}[rule] for rule in ("none", "model", "radius") for r in radii} for n, row in best.iterrows()}
 
 def study_tables(
-    folder: str | Path,  # with the files of `evaluate_study`
+    folder: str | Path,  # with the files of `evaluate_study`, maybe compressed (.csv.gz)
     scale: int,  # reduction factor
 ):  # -> DataFrame: model, scale, rule, attack, eps_rel, sigma_g, n, and psnr, ssim, mse with _lo and _hi
     "Summarise a scale of the study."
     import pandas as pd
-    if missing := [f"study_x{scale}{w}.csv" for w in ("", "_tuning") if not (Path(folder)/f"study_x{scale}{w}.csv").is_file()]: raise ValueError(f"{folder} lacks {', '.join(missing)}; run rs_sr_study evaluate first")
-    read: Callable[[str], Any] = lambda what: pd.read_csv(file) if (file := Path(folder)/f"study_x{scale}{what}.csv").is_file() else None
+    files = {w: next((f for f in (Path(folder)/f"study_x{scale}{w}.csv{z}" for z in ("", ".gz")) if f.is_file()), None) for w in ("", "_tuning", "_strong")}
+    if missing := [f"study_x{scale}{w}.csv" for w in ("", "_tuning") if not files[w]]: raise ValueError(f"{folder} lacks {', '.join(missing)}; run rs_sr_study evaluate first")
+    read: Callable[[str], Any] = lambda what: pd.read_csv(files[what]) if files[what] else None
     pgd, strong, radii = read(""), read("_strong"), sorted(set(read("").eps_rel))
     levels, tables = _levels(read("_tuning"), radii), []
     def take(frame, attack):

@@ -27,7 +27,8 @@ WEIGHTS, RESULTS = ROOT / "rs_sr" / "weights", ROOT / "data" / "results"
 
 
 def read(name: str) -> pd.DataFrame | None:
-    return pd.read_csv(RESULTS / name) if (RESULTS / name).is_file() else None
+    "Read a result file, compressed or not."
+    return next((pd.read_csv(file) for file in (RESULTS / name, RESULTS / f"{name}.gz") if file.is_file()), None)
 
 
 def of_study(folder: Path) -> str:
