@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['SIGMAS_F', 'RADII', 'FIRST', 'SECOND', 'study_grid', 'study_config', 'is_trained', 'train_study', 'study_filters',
-           'study_models', 'study_blends', 'subset', 'evaluate_study', 'study_tables', 'rs_sr_study', 'main']
+           'study_models', 'study_defences', 'subset', 'evaluate_study', 'study_tables', 'rs_sr_study', 'main']
 
 # %% ../nbs/11_study.ipynb #9a1466cb
 import json
@@ -108,7 +108,7 @@ def study_filters(
         found[f"linear filter {radius:g}"] = LinearFilter(gains, data.scale, mode, data.normalization)
     return found
 
-# %% ../nbs/11_study.ipynb #8001bc0d
+# %% ../nbs/11_study.ipynb #23ca66d8
 def study_models(
     runs: str | Path,  # folder with one folder a network
     scale: int,  # reduction factor
@@ -120,18 +120,19 @@ def study_models(
     load = lambda n: UNetSR.from_pretrained(Path(runs)/n).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     return {n: nn.Sequential(Projection(scale), load(n)) if grid[n].get("project") else load(n) for n in names}
 
-def study_blends(
+def study_defences(
     models: Mapping[str, nn.Module],  # networks of one scale by name
     filters: Mapping[str, nn.Module],  # from `study_filters`
-    val: SRDataset,  # pairs that choose the weight
+    val: SRDataset,  # pairs that choose the weight of a blend
     runs: str | Path,  # folder that keeps the weights of the blends
     images: int = 12,  # of these pairs
     weights: Sequence[float] = (0.25, 0.5, 0.75),  # to choose from
-) -> dict[str, nn.Module]:  # "NAME+filter" for each adversarially trained network that has a filter for its radius
-    "Blend networks with filters, by the weight that is best under attack on validation photographs."
-    pairs, blends = {n: f"linear filter {n.split('-adv')[1]}" for n in models if "-adv" in n and "-proj" not in n}, {}
+) -> dict[str, nn.Module]:  # "NAME+projection" and "NAME+filter" for each adversarially trained network
+    "Add to networks what needs no training: a projection before them, a blend with the linear filter for their radius."
+    pairs, made = {n: f"linear filter {n.split('-adv')[1]}" for n in models if "-adv" in n and "-proj" not in n}, {}
     y, x = val.batch(subset(len(val), images))
     for name, partner in pairs.items():
+        made[f"{name}+projection"] = nn.Sequential(Projection(val.scale), models[name])
         if partner not in filters: continue
         file, eps = Path(runs)/name/"blend.json", eps_from_rel(float(partner.split()[-1]), y)
         if not file.is_file():
@@ -140,8 +141,8 @@ def study_blends(
                 return sum(squared_error(apgd(blend, y[i:i + 4], x[i:i + 4], eps, steps=25, return_output=True)[1], x[i:i + 4]).sum().item() for i in range(0, len(y), 4))
             errors = {w: error(w) / x.numel() for w in weights}
             with atomic(file) as draft: draft.write_text(json.dumps({"partner": partner, "weight": min(errors, key=errors.__getitem__), "images": images, "mean squared error by weight": errors, **provenance(y.device)}, indent=1))
-        blends[f"{name}+filter"] = Blend(models[name], filters[partner], json.loads(file.read_text())["weight"])
-    return blends
+        made[f"{name}+filter"] = Blend(models[name], filters[partner], json.loads(file.read_text())["weight"])
+    return made
 
 def subset(
     total: int,  # photographs there are
@@ -224,7 +225,7 @@ def study_tables(
     table = pd.concat(tables, ignore_index=True)
     return table[["model", "scale", "rule", "attack", "eps_rel", "sigma_g", "n", *(m + e for m in ("psnr", "ssim", "mse") for e in ("", "_lo", "_hi"))]]
 
-# %% ../nbs/11_study.ipynb #8e6d69c4
+# %% ../nbs/11_study.ipynb #b450cc12
 def rs_sr_study(
     action: str,  # train, evaluate or tables
     data: str = "",  # photographs in the ImageNet-mini layout; for train and evaluate
@@ -251,7 +252,7 @@ def rs_sr_study(
     for s in scales if action == "evaluate" else ():
         train_set, val, test = (SRDataset(data, scale=s, split=split) for split in ("train", "val", "test"))
         models, filters = study_models(runs, s, names), study_filters(train_set, runs)
-        models |= study_blends(models, filters, val, runs)
+        models |= study_defences(models, filters, val, runs)
         evaluate_study(models, val, test, out, exact=filters, val_images=val_images, test_images=test_images, strong_images=strong_images,
             strong=strong.split(",") if strong else None, passes=passes, smooth_passes=smooth_passes, k=k, device=cli._device(device))
     if action == "tables" and is_main_process():
