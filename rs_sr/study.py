@@ -129,7 +129,8 @@ def study_defences(
     weights: Sequence[float] = (0.25, 0.5, 0.75),  # to choose from
 ) -> dict[str, nn.Module]:  # "NAME+projection" and "NAME+filter" for each adversarially trained network
     "Add to networks what needs no training: a projection before them, a blend with the linear filter for their radius."
-    pairs, made = {n: f"linear filter {n.split('-adv')[1]}" for n in models if "-adv" in n and "-proj" not in n}, {}
+    pairs = {n: f"linear filter {n.split('-adv')[1]}" for n in models if "-adv" in n and "-proj" not in n}
+    made: dict[str, nn.Module] = {}
     y, x = val.batch(subset(len(val), images))
     for name, partner in pairs.items():
         made[f"{name}+projection"] = nn.Sequential(Projection(val.scale), models[name])
