@@ -34,7 +34,8 @@ def read(name: str) -> pd.DataFrame | None:
 def of_study(folder: Path) -> str:
     "Name the network of the study that shipped weights are, by the settings that they were trained with; empty: none."
     name, config = folder.name.removeprefix("unet-"), json.loads((folder / "training.json").read_text())["config"]
-    return name if name in study_grid() and all(config.get(k) == v for k, v in study_grid()[name].items()) else ""
+    counts = lambda k: k != "validations" and ("adversarial" in config["method"] or not k.startswith("attack"))
+    return name if name in study_grid() and all(config.get(k) == v for k, v in study_grid()[name].items() if counts(k)) else ""
 
 
 def best_level(name: str, defences: pd.DataFrame | None, study: str) -> float:
