@@ -181,10 +181,11 @@ def summarise(
         rows.append(row)
     return pd.DataFrame(rows)
 
-# %% ../nbs/06_results.ipynb #ac2459df
+# %% ../nbs/06_results.ipynb #a29404e2
 def worst_case(
     frame,  # DataFrame from `evaluate`, possibly of several attacks
 ):  # -> DataFrame with one row for each model, sigma_g, radius and image: the attack with the lowest PSNR, named "worst"
     "Keep the strongest attack on each image."
+    frame = frame.reset_index(drop=True)  # labels of joined frames may repeat
     keep = frame.groupby(["model", "sigma_g", "eps_rel", "image"]).psnr.idxmin()
     return frame.loc[keep.sort_values()].assign(attack="worst", steps=0)
