@@ -108,7 +108,7 @@ def study_filters(
         found[f"linear filter {radius:g}"] = LinearFilter(gains, data.scale, mode, data.normalization)
     return found
 
-# %% ../nbs/11_study.ipynb #23ca66d8
+# %% ../nbs/11_study.ipynb #e5c1c969
 def study_models(
     runs: str | Path,  # folder with one folder a network
     scale: int,  # reduction factor
@@ -124,7 +124,7 @@ def study_defences(
     models: Mapping[str, nn.Module],  # networks of one scale by name
     filters: Mapping[str, nn.Module],  # from `study_filters`
     val: SRDataset,  # pairs that choose the weight of a blend
-    runs: str | Path,  # folder that keeps the weights of the blends
+    out: str | Path,  # folder of the results, which keeps the weights of the blends: blend_NAME.json
     images: int = 12,  # of these pairs
     weights: Sequence[float] = (0.25, 0.5, 0.75),  # to choose from
 ) -> dict[str, nn.Module]:  # "NAME+projection" and "NAME+filter" for each adversarially trained network
@@ -135,7 +135,7 @@ def study_defences(
     for name, partner in pairs.items():
         made[f"{name}+projection"] = nn.Sequential(Projection(val.scale), models[name])
         if partner not in filters: continue
-        file, eps = Path(runs)/name/"blend.json", eps_from_rel(float(partner.split()[-1]), y)
+        file, eps = Path(out)/f"blend_{name}.json", eps_from_rel(float(partner.split()[-1]), y)
         if not file.is_file():
             def error(w):
                 blend = Blend(models[name], filters[partner], w)
@@ -226,7 +226,7 @@ def study_tables(
     table = pd.concat(tables, ignore_index=True)
     return table[["model", "scale", "rule", "attack", "eps_rel", "sigma_g", "n", *(m + e for m in ("psnr", "ssim", "mse") for e in ("", "_lo", "_hi"))]]
 
-# %% ../nbs/11_study.ipynb #b450cc12
+# %% ../nbs/11_study.ipynb #1efc885e
 def rs_sr_study(
     action: str,  # train, evaluate or tables
     data: str = "",  # photographs in the ImageNet-mini layout; for train and evaluate
@@ -253,7 +253,7 @@ def rs_sr_study(
     for s in scales if action == "evaluate" else ():
         train_set, val, test = (SRDataset(data, scale=s, split=split) for split in ("train", "val", "test"))
         models, filters = study_models(runs, s, names), study_filters(train_set, runs)
-        models |= study_defences(models, filters, val, runs)
+        models |= study_defences(models, filters, val, out)
         evaluate_study(models, val, test, out, exact=filters, val_images=val_images, test_images=test_images, strong_images=strong_images,
             strong=strong.split(",") if strong else None, passes=passes, smooth_passes=smooth_passes, k=k, device=cli._device(device))
     if action == "tables" and is_main_process():
