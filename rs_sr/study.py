@@ -6,8 +6,9 @@
 __all__ = ['SIGMAS_F', 'RADII', 'FIRST', 'SECOND', 'study_grid', 'study_config', 'is_trained', 'train_study', 'study_filters',
            'study_models', 'study_defences', 'subset', 'evaluate_study', 'study_tables', 'rs_sr_study', 'main']
 
-# %% ../nbs/11_study.ipynb #9a1466cb
+# %% ../nbs/11_study.ipynb #1ad99722
 import json
+import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -108,7 +109,7 @@ def study_filters(
         found[f"linear filter {radius:g}"] = LinearFilter(gains, data.scale, mode, data.normalization)
     return found
 
-# %% ../nbs/11_study.ipynb #e5c1c969
+# %% ../nbs/11_study.ipynb #9d7334af
 def study_models(
     runs: str | Path,  # folder with one folder a network
     scale: int,  # reduction factor
@@ -127,13 +128,13 @@ def study_defences(
     out: str | Path,  # folder of the results, which keeps the weights of the blends: blend_NAME.json
     images: int = 12,  # of these pairs
     weights: Sequence[float] = (0.25, 0.5, 0.75),  # to choose from
-) -> dict[str, nn.Module]:  # "NAME+projection" and "NAME+filter" for each adversarially trained network
+) -> dict[str, nn.Module]:  # "NAME+projection", unless it was trained with one, and "NAME+filter" for each adversarially trained network of the grid
     "Add to networks what needs no training: a projection before them, a blend with the linear filter for their radius."
-    pairs = {n: f"linear filter {n.split('-adv')[1]}" for n in models if "-adv" in n and "-proj" not in n}
+    pairs = {n: f"linear filter {n.split('-adv')[1]}" for n in models if re.fullmatch(r"x\d(-proj)?-adv[\d.]+", n)}
     made: dict[str, nn.Module] = {}
     y, x = val.batch(subset(len(val), images))
     for name, partner in pairs.items():
-        made[f"{name}+projection"] = nn.Sequential(Projection(val.scale), models[name])
+        if "-proj" not in name: made[f"{name}+projection"] = nn.Sequential(Projection(val.scale), models[name])
         if partner not in filters: continue
         file, eps = Path(out)/f"blend_{name}.json", eps_from_rel(float(partner.split()[-1]), y)
         if not file.is_file():
