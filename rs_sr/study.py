@@ -109,7 +109,7 @@ def study_filters(
         found[f"linear filter {radius:g}"] = LinearFilter(gains, data.scale, mode, data.normalization)
     return found
 
-# %% ../nbs/11_study.ipynb #9d7334af
+# %% ../nbs/11_study.ipynb #9325806f
 def study_models(
     runs: str | Path,  # folder with one folder a network
     scale: int,  # reduction factor
@@ -128,9 +128,10 @@ def study_defences(
     out: str | Path,  # folder of the results, which keeps the weights of the blends: blend_NAME.json
     images: int = 12,  # of these pairs
     weights: Sequence[float] = (0.25, 0.5, 0.75),  # to choose from
-) -> dict[str, nn.Module]:  # "NAME+projection", unless it was trained with one, and "NAME+filter" for each adversarially trained network of the grid
+    least: float = 0.05,  # eps_rel of training from which this is done
+) -> dict[str, nn.Module]:  # "NAME+projection", unless it was trained with one, and "NAME+filter" for each adversarially trained network of the grid, from `least` on
     "Add to networks what needs no training: a projection before them, a blend with the linear filter for their radius."
-    pairs = {n: f"linear filter {n.split('-adv')[1]}" for n in models if re.fullmatch(r"x\d(-proj)?-adv[\d.]+", n)}
+    pairs = {n: f"linear filter {m[1]}" for n in models if (m := re.fullmatch(r"x\d(?:-proj)?-adv(.+)", n)) and float(m[1]) >= least}
     made: dict[str, nn.Module] = {}
     y, x = val.batch(subset(len(val), images))
     for name, partner in pairs.items():
@@ -227,7 +228,7 @@ def study_tables(
     table = pd.concat(tables, ignore_index=True)
     return table[["model", "scale", "rule", "attack", "eps_rel", "sigma_g", "n", *(m + e for m in ("psnr", "ssim", "mse") for e in ("", "_lo", "_hi"))]]
 
-# %% ../nbs/11_study.ipynb #1efc885e
+# %% ../nbs/11_study.ipynb #0e021dd3
 def rs_sr_study(
     action: str,  # train, evaluate or tables
     data: str = "",  # photographs in the ImageNet-mini layout; for train and evaluate
@@ -258,7 +259,7 @@ def rs_sr_study(
         evaluate_study(models, val, test, out, exact=filters, val_images=val_images, test_images=test_images, strong_images=strong_images,
             strong=strong.split(",") if strong else None, passes=passes, smooth_passes=smooth_passes, k=k, device=cli._device(device))
     if action == "tables" and is_main_process():
-        tables = pd.concat([study_tables(out, s) for s in scales if (Path(out)/f"study_x{s}.csv").is_file()], ignore_index=True)
+        tables = pd.concat([study_tables(out, s) for s in scales if list(Path(out).glob(f"study_x{s}.csv*"))], ignore_index=True)
         cli._save(tables, Path(out)/"study_tables.csv", 6)
         print(f"{len(tables)} rows in {Path(out)/'study_tables.csv'}")
 
