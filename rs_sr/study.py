@@ -6,7 +6,8 @@
 __all__ = ['SIGMAS_F', 'RADII', 'FIRST', 'SECOND', 'study_grid', 'study_config', 'is_trained', 'train_study', 'study_filters',
            'study_models', 'study_defences', 'subset', 'evaluate_study', 'study_tables', 'rs_sr_study', 'main']
 
-# %% ../nbs/11_study.ipynb #1ad99722
+# %% ../nbs/11_study.ipynb #99d19e0d
+import gzip
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -155,7 +156,7 @@ def subset(
     "Choose photographs at random, always the same."
     return sorted(np.random.default_rng(seed).permutation(total)[:n or total].tolist())
 
-# %% ../nbs/11_study.ipynb #9a7b237c
+# %% ../nbs/11_study.ipynb #5b5cb008
 def evaluate_study(
     models: Mapping[str, nn.Module],  # networks of one scale by name, model space
     val: SRDataset,  # pairs that choose sigma_g
@@ -178,6 +179,9 @@ def evaluate_study(
     "Choose, attack, measure."
     import pandas as pd
     file = lambda what: Path(out)/f"study_x{test.scale}{what}.csv"
+    for rows in map(file, ("", "_tuning", "_strong")):  # rows that were packed are gone on with
+        if (packed := Path(f"{rows}.gz")).is_file() and not rows.is_file():
+            with atomic(rows) as draft: draft.write_bytes(gzip.decompress(packed.read_bytes()))
     few, chosen = subset(len(test), test_images), subset(len(val), val_images)
     hard = [i for i in subset(len(test), strong_images) if i in few] if strong_images else []
     common: dict[str, Any] = dict(out=file(""), seed=seed, device=device)
@@ -193,7 +197,7 @@ def evaluate_study(
             frames["strong"].append(evaluate({name: model}, test, [r for r in radii if r], attack="ensemble", sigma_g=level, steps=smooth_passes if level else passes, k=k, images=hard, baselines=False, **common | {"out": file("_strong")}))
     return {n: pd.concat(some, ignore_index=True) if some else None for n, some in frames.items()}
 
-# %% ../nbs/11_study.ipynb #ab25054b
+# %% ../nbs/11_study.ipynb #2439a367
 def _levels(tuning, radii):
     "Triples (rule, eps_rel, sigma_g) of each network."
     best = best_sigma_g(tuning)
@@ -217,14 +221,11 @@ def study_tables(
                 if len(wanted): tables.append(summarise(wanted.assign(attack=attack, steps=0, k=0)).assign(rule=rule))
     take(pgd, "pgd")
     if strong is not None:
-        hit = strong.groupby("model").image.unique()
-        for name in dict.fromkeys(pgd.model):
-            if name in levels and name not in hit: continue
-            same = set(hit.iloc[0]) if name not in levels else set(hit[name])
-            both = pd.concat([pgd[(pgd.model == name) & pgd.image.isin(same)], strong[strong.model == name]], ignore_index=True)
-            wanted = worst_case(both)
-            done = {(r, s) for r, s in zip(strong[strong.model == name].eps_rel, strong[strong.model == name].sigma_g)}
-            take(wanted[[not r or name not in levels or (r, s) in done for r, s in zip(wanted.eps_rel, wanted.sigma_g)]], "worst")
+        images = strong.groupby(["model", "sigma_g", "eps_rel"]).image.agg(frozenset)
+        for same in sorted({frozenset.intersection(*images), max(images, key=len)}, key=len):
+            done = {setting for setting, seen in images.items() if same <= seen}
+            wanted = worst_case(pd.concat([pgd, strong], ignore_index=True).query("image in @same"))
+            take(wanted[[m not in levels or (m, s, r) in done or not r and any(m == d[0] for d in done) for m, s, r in zip(wanted.model, wanted.sigma_g, wanted.eps_rel)]], "worst")
     table = pd.concat(tables, ignore_index=True)
     return table[["model", "scale", "rule", "attack", "eps_rel", "sigma_g", "n", *(m + e for m in ("psnr", "ssim", "mse") for e in ("", "_lo", "_hi"))]]
 
