@@ -110,7 +110,7 @@ def study_filters(
         found[f"linear filter {radius:g}"] = LinearFilter(gains, data.scale, mode, data.normalization)
     return found
 
-# %% ../nbs/11_study.ipynb #9325806f
+# %% ../nbs/11_study.ipynb #17b23fa5
 def study_models(
     runs: str | Path,  # folder with one folder a network
     scale: int,  # reduction factor
@@ -129,16 +129,16 @@ def study_defences(
     out: str | Path,  # folder of the results, which keeps the weights of the blends: blend_NAME.json
     images: int = 12,  # of these pairs
     weights: Sequence[float] = (0.25, 0.5, 0.75),  # to choose from
-    least: float = 0.05,  # eps_rel of training from which this is done
-) -> dict[str, nn.Module]:  # "NAME+projection", unless it was trained with one, and "NAME+filter" for each adversarially trained network of the grid, from `least` on
+    least: float = 0.05,  # sigma_f or eps_rel of training from which this is done
+) -> dict[str, nn.Module]:  # "NAME+projection" for each network of the grid that was not trained with one, "NAME+filter" for each adversarially trained one, from `least` on
     "Add to networks what needs no training: a projection before them, a blend with the linear filter for their radius."
-    pairs = {n: f"linear filter {m[1]}" for n in models if (m := re.fullmatch(r"x\d(?:-proj)?-adv(.+)", n)) and float(m[1]) >= least}
+    pairs = {n: m.groups() for n in models if (m := re.fullmatch(r"x\d(?:-proj)?-(adv|noise)(.+)", n)) and float(m[2]) >= least}
     made: dict[str, nn.Module] = {}
     y, x = val.batch(subset(len(val), images))
-    for name, partner in pairs.items():
+    for name, (method, strength) in pairs.items():
         if "-proj" not in name: made[f"{name}+projection"] = nn.Sequential(Projection(val.scale), models[name])
-        if partner not in filters: continue
-        file, eps = Path(out)/f"blend_{name}.json", eps_from_rel(float(partner.split()[-1]), y)
+        if method == "noise" or (partner := f"linear filter {strength}") not in filters: continue
+        file, eps = Path(out)/f"blend_{name}.json", eps_from_rel(float(strength), y)
         if not file.is_file():
             def error(w):
                 blend = Blend(models[name], filters[partner], w)
