@@ -23,12 +23,14 @@ FILES = ("model.safetensors", "config.json", "training.json")
 if __name__ == "__main__":
     if len(sys.argv) not in (2, 3): sys.exit(__doc__)
     runs, lines = Path(sys.argv[1]), []
-    names = [name for name in study_grid() if is_trained(runs, name)]
+    grid = study_grid()
+    names = [name for name in grid if is_trained(runs, name)]
     if not names: sys.exit(f"{runs} has no finished network of the study: rs_sr_study train --data DATA --runs {runs} makes them")
     for name in names:
         record = json.loads((runs / name / "training.json").read_text())
         config, figures = record["config"], record["validation"]
-        lines.append({"name": name, **{k: config.get(k) for k in ("method", "scale", "residual", "project", "sigma_f", "eps_rel", "seed", "epochs", "init")},
+        lines.append({"name": name, **{k: config[k] for k in ("method", "scale", "residual", "seed", "epochs", "init")},
+            **{k: grid[name].get(k) for k in ("sigma_f", "eps_rel", "project")},  # a method's own, not what others' would be
             **{k: round(figures[k], 4) for k in ("psnr", "ssim", "psnr_perturbed") if k in figures}, "minutes": round(figures["seconds"] / 60, 1), "steps": figures["step"],
             "photographs": record["photographs"], "commit": record["commit"], "torch": record["versions"]["torch"], "date": record["date"],
             "sha256": sha256((runs / name / FILES[0]).read_bytes()).hexdigest()})
