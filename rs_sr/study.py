@@ -30,7 +30,7 @@ from .steps import TrainConfig
 from .training import train
 from .evaluation import evaluate, interpolations, tune_sigma_g
 
-# %% ../nbs/11_study.ipynb #a45fc1c0
+# %% ../nbs/11_study.ipynb #c0761357
 SIGMAS_F = (0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 1.0)  # training noise, model units
 RADII = (0.01, 0.02, 0.05, 0.1, 0.2)  # eps_rel of adversarial training, and of the tables
 FIRST = dict(method="standard", epochs=30)  # stage for all
@@ -48,7 +48,7 @@ def study_grid() -> dict[str, dict]:  # settings of `TrainConfig` by name, the m
     telling = ("adv0.05", "adv0.1", "proj-adv0.1", "noise0.1", "noise0.4", "standard", "adv0.2", "adv0.02", "noise0.2")
     for scale in (2, 4): add(scale, telling)
     for scale in (2, 4): add(scale, [k for k in methods if k not in telling])
-    add(2, ("standard", "noise0.1", "adv0.02"), "-thesis", residual=False)
+    for scale in (2, 4): add(scale, ("standard", "noise0.1", "adv0.02"), "-thesis", residual=False)
     add(2, ("standard", "noise0.1", "noise0.4", "adv0.02", "adv0.05", "adv0.1"), "-seed1", seed=1)
     return grid
 

@@ -10,13 +10,14 @@ import sys
 from copy import deepcopy
 from pathlib import Path
 
+import pandas as pd
 from torch import nn
 
 from rs_sr.data import SRDataset
 from rs_sr.evaluation import evaluate
-from rs_sr.study import RADII, study_models, subset
+from rs_sr.study import RADII, study_grid, study_models, subset
 
-NETWORKS = ("x2-thesis-standard", "x2-thesis-noise0.1", "x2-thesis-adv0.02", "x2-standard")
+KINDS = ("thesis-standard", "thesis-noise0.1", "thesis-adv0.02", "standard")
 OUT = Path(__file__).resolve().parent.parent / "data" / "results" / "training_mode.csv"
 
 
@@ -30,10 +31,12 @@ def batch_statistics(model: nn.Module) -> nn.Module:
 
 if __name__ == "__main__":
     if len(sys.argv) not in (3, 4): sys.exit(__doc__)
-    test = SRDataset(sys.argv[1], scale=2, split="test")
-    images = subset(len(test), int(sys.argv[3]) if len(sys.argv) == 4 else 20)
-    found = study_models(sys.argv[2], 2, NETWORKS)
-    if missing := set(NETWORKS) - set(found): sys.exit(f"{sys.argv[2]} lacks {', '.join(sorted(missing))}: rs_sr_study train makes them")
-    models = found | {f"{name}, training mode": batch_statistics(model) for name, model in found.items()}
-    rows = evaluate(models, test, [0.0, *RADII], images=images, batch_size=len(images), out=OUT, baselines=False)
+    tables = []
+    for scale in sorted({settings["scale"] for settings in study_grid().values()}):
+        test, wanted = SRDataset(sys.argv[1], scale=scale, split="test"), [f"x{scale}-{kind}" for kind in KINDS]
+        images, found = subset(len(test), int(sys.argv[3]) if len(sys.argv) == 4 else 20), study_models(sys.argv[2], scale, wanted)
+        if missing := set(wanted) - set(found): sys.exit(f"{sys.argv[2]} lacks {', '.join(sorted(missing))}: rs_sr_study train makes them")
+        models = found | {f"{name}, training mode": batch_statistics(model) for name, model in found.items()}
+        tables.append(evaluate(models, test, [0.0, *RADII], images=images, batch_size=len(images), out=OUT, baselines=False))
+    rows = pd.concat(tables)
     print(rows.groupby(["model", "eps_rel"])[["psnr", "ssim"]].mean().round(3).unstack().to_string())
