@@ -6,8 +6,8 @@
 __all__ = ['SIGMAS_F', 'RADII', 'FIRST', 'SECOND', 'study_grid', 'study_config', 'is_trained', 'train_study', 'study_filters',
            'study_models', 'study_defences', 'subset', 'evaluate_study', 'study_tables', 'rs_sr_study', 'main']
 
-# %% ../nbs/11_study.ipynb #99d19e0d
-import gzip
+# %% ../nbs/11_study.ipynb #37e16f45
+import lzma
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -156,7 +156,7 @@ def subset(
     "Choose photographs at random, always the same."
     return sorted(np.random.default_rng(seed).permutation(total)[:n or total].tolist())
 
-# %% ../nbs/11_study.ipynb #5b5cb008
+# %% ../nbs/11_study.ipynb #4a7e996a
 def evaluate_study(
     models: Mapping[str, nn.Module],  # networks of one scale by name, model space
     val: SRDataset,  # pairs that choose sigma_g
@@ -180,8 +180,8 @@ def evaluate_study(
     import pandas as pd
     file = lambda what: Path(out)/f"study_x{test.scale}{what}.csv"
     for rows in map(file, ("", "_tuning", "_strong")):  # rows that were packed are gone on with
-        if (packed := Path(f"{rows}.gz")).is_file() and not rows.is_file():
-            with atomic(rows) as draft: draft.write_bytes(gzip.decompress(packed.read_bytes()))
+        if (packed := Path(f"{rows}.xz")).is_file() and not rows.is_file():
+            with atomic(rows) as draft: draft.write_bytes(lzma.decompress(packed.read_bytes()))
     few, chosen = subset(len(test), test_images), subset(len(val), val_images)
     hard = [i for i in subset(len(test), strong_images) if i in few] if strong_images else []
     common: dict[str, Any] = dict(out=file(""), seed=seed, device=device)
@@ -197,19 +197,19 @@ def evaluate_study(
             frames["strong"].append(evaluate({name: model}, test, [r for r in radii if r], attack="ensemble", sigma_g=level, steps=smooth_passes if level else passes, k=k, images=hard, baselines=False, **common | {"out": file("_strong")}))
     return {n: pd.concat(some, ignore_index=True) if some else None for n, some in frames.items()}
 
-# %% ../nbs/11_study.ipynb #2439a367
+# %% ../nbs/11_study.ipynb #2e5e7ec0
 def _levels(tuning, radii):
     "Triples (rule, eps_rel, sigma_g) of each network."
     best = best_sigma_g(tuning)
     return {n: {(rule, r): {"none": 0., "model": row["all"], "radius": row[r]}[rule] for rule in ("none", "model", "radius") for r in radii} for n, row in best.iterrows()}
 
 def study_tables(
-    folder: str | Path,  # with the files of `evaluate_study`, maybe compressed (.csv.gz)
+    folder: str | Path,  # with the files of `evaluate_study`, maybe compressed (.csv.xz)
     scale: int,  # reduction factor
 ):  # -> DataFrame: model, scale, rule, attack, eps_rel, sigma_g, n, and psnr, ssim, mse with _lo and _hi
     "Summarise a scale of the study."
     import pandas as pd
-    files = {w: next((f for f in (Path(folder)/f"study_x{scale}{w}.csv{z}" for z in ("", ".gz")) if f.is_file()), None) for w in ("", "_tuning", "_strong")}
+    files = {w: next((f for f in (Path(folder)/f"study_x{scale}{w}.csv{z}" for z in ("", ".xz")) if f.is_file()), None) for w in ("", "_tuning", "_strong")}
     if missing := [f"study_x{scale}{w}.csv" for w in ("", "_tuning") if not files[w]]: raise ValueError(f"{folder} lacks {', '.join(missing)}; run rs_sr_study evaluate first")
     read: Callable[[str], Any] = lambda what: pd.read_csv(files[what]) if files[what] else None
     pgd, strong, radii = read(""), read("_strong"), sorted(set(read("").eps_rel))

@@ -6,8 +6,8 @@ An evaluation that is under way, or was interrupted, holds networks with a part 
 and which have all rows under PGD-10 that the tables ask for; under the ensemble, those with all rows of a round, and only that round's
 photographs. Tables are compressed, and pieces of one run (same command, commit and machine) become one entry of its origin.
 """
-import gzip
 import json
+import lzma
 import shutil
 import sys
 from pathlib import Path
@@ -72,7 +72,7 @@ if __name__ == "__main__":
         linear = ~pgd.model.str.startswith(f"x{scale}-")
         kept = {"": pgd[linear | pgd.model.isin(levels)], "_tuning": tuning[tuning.model.isin(levels)], "_strong": rounds_of(strong, levels, sorted(set(pgd.image)), rounds)}
         for what, rows in kept.items():
-            with atomic(OUT / f"{files[what].name}.gz") as draft: draft.write_bytes(gzip.compress(rows.to_csv(index=False).encode(), mtime=0))
+            with atomic(OUT / f"{files[what].name}.xz") as draft: draft.write_bytes(lzma.compress(rows.to_csv(index=False).encode(), preset=9 | lzma.PRESET_EXTREME))
             with atomic(OUT / f"{files[what].stem}.json") as draft: draft.write_text(origin(files[what].with_suffix(".json").read_text()))
         for blend in source.glob(f"blend_x{scale}-*.json"): shutil.copy(blend, OUT)
         sizes = kept["_strong"].groupby("model").image.nunique()
