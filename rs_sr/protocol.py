@@ -67,7 +67,7 @@ def attack_batch(
         if attack == "ensemble": return attack_ensemble(g, y, x, eps, passes=steps, surrogates=surrogates, generator=generator).y, None
         return smooth_pgd(cast(SmoothedModel, g), y, x, eps, k=attack_k, steps=steps, generator=generator), None
 
-# %% ../nbs/06_protocol.ipynb #10beec09
+# %% ../nbs/06_protocol.ipynb #e9402380
 def smooth(
     model: nn.Module,  # base estimator f, model space
     y: Tensor,  # measurements, (B, 3, H, W), model space
@@ -77,10 +77,11 @@ def smooth(
     seed: int | Sequence[int],  # of the noise; one for each measurement makes its noise independent of its batch
 ) -> Tensor:  # (B, 3, H, W) in pixels, [0, 1]
     "Reconstruct measurements with f, or with g as the evaluation uses it."
+    base = model
     if sigma:
         clamp = dataset.normalization.model_range()
-        model = SmoothedModel(model, sigma, k, antithetic=k % 2 == 0, clamp=clamp, seed=seed)
-    with torch.no_grad(), frozen(model, y), torch.random.fork_rng(devices=[y.device] if y.is_cuda else []):
+        model = SmoothedModel(base, sigma, k, antithetic=k % 2 == 0, clamp=clamp, seed=seed)
+    with torch.no_grad(), frozen(base, y), torch.random.fork_rng(devices=[y.device] if y.is_cuda else []):
         torch.manual_seed(seed if isinstance(seed, int) else seed[0])
         return dataset.normalization.to_pixels(model(y).float(), clamp=True)
 
