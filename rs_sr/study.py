@@ -229,7 +229,7 @@ def study_tables(
     table = pd.concat(tables, ignore_index=True)
     return table[["model", "scale", "rule", "attack", "eps_rel", "sigma_g", "n", *(m + e for m in ("psnr", "ssim", "mse") for e in ("", "_lo", "_hi"))]]
 
-# %% ../nbs/11_study.ipynb #0e021dd3
+# %% ../nbs/11_study.ipynb #f4bc0fe4
 def rs_sr_study(
     action: str,  # train, evaluate or tables
     data: str = "",  # photographs in the ImageNet-mini layout; for train and evaluate
@@ -261,7 +261,7 @@ def rs_sr_study(
             strong=strong.split(",") if strong else None, passes=passes, smooth_passes=smooth_passes, k=k, device=cli._device(device))
     if action == "tables" and is_main_process():
         tables = pd.concat([study_tables(out, s) for s in scales if list(Path(out).glob(f"study_x{s}.csv*"))], ignore_index=True)
-        cli._save(tables, Path(out)/"study_tables.csv", 6)
+        cli._save(tables, Path(out)/"study_tables.csv", 5)
         print(f"{len(tables)} rows in {Path(out)/'study_tables.csv'}")
 
 def main(
