@@ -41,15 +41,17 @@ def study_grid() -> dict[str, dict]:  # settings of `TrainConfig` by name, the m
     methods: dict[str, dict] = {"standard": {"method": "standard"}} | {f"noise{s:g}": {"method": "noise", "sigma_f": s} for s in SIGMAS_F} | {f"adv{e:g}": {"method": "adversarial", "eps_rel": e} for e in RADII}
     methods |= {f"proj-{n}": methods[n] | {"project": True} for n in ("adv0.05", "adv0.1", "adv0.2")}
     grid = {}
-    def add(scale, kinds, mark="", **options):
+    def add(scale, kinds, mark="", longer=1, **options):
+        stage = lambda s: {"scale": scale, **s, "epochs": longer * s["epochs"], **options}
         start = f"x{scale}{mark}-start"
-        grid[start] = {"scale": scale, **FIRST, **options}
-        for kind in kinds: grid[f"x{scale}{mark}-{kind}"] = {"scale": scale, **SECOND, **methods[kind], "init": start, **options}
+        grid[start] = stage(FIRST)
+        for kind in kinds: grid[f"x{scale}{mark}-{kind}"] = stage(SECOND) | methods[kind] | {"init": start}
     telling = ("adv0.05", "adv0.1", "proj-adv0.1", "noise0.1", "noise0.4", "standard", "adv0.2", "adv0.02", "noise0.2")
     for scale in (2, 4): add(scale, telling)
     for scale in (2, 4): add(scale, [k for k in methods if k not in telling])
     for scale in (2, 4): add(scale, ("standard", "noise0.1", "adv0.02"), "-thesis", residual=False)
     add(2, ("standard", "noise0.1", "noise0.4", "adv0.02", "adv0.05", "adv0.1"), "-seed1", seed=1)
+    for mark, features in (("-long", (8, 16, 32, 64)), ("-wide", (16, 32, 64, 128))): add(4, ("standard", "noise0.1", "noise0.2"), mark, longer=3, features=features, mixed_precision="bf16")
     return grid
 
 # %% ../nbs/11_study.ipynb #2e2a38ce
@@ -132,7 +134,7 @@ def study_defences(
     least: float = 0.05,  # sigma_f or eps_rel of training from which this is done
 ) -> dict[str, nn.Module]:  # "NAME+projection" for each network of the grid that was not trained with one, "NAME+filter" for each adversarially trained one, from `least` on
     "Add to networks what needs no training: a projection before them, a blend with the linear filter for their radius."
-    pairs = {n: m.groups() for n in models if (m := re.fullmatch(r"x\d(?:-proj)?-(adv|noise)(.+)", n)) and float(m[2]) >= least}
+    pairs = {n: m.groups() for n in models if (m := re.fullmatch(r"x\d(?:-proj|-long|-wide)?-(adv|noise)(.+)", n)) and float(m[2]) >= least}
     made: dict[str, nn.Module] = {}
     y, x = val.batch(subset(len(val), images))
     for name, (method, strength) in pairs.items():
