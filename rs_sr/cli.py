@@ -14,6 +14,7 @@ from typing import Any, get_args
 from fastcore.script import Param, anno_parser, store_true
 from .data import SRDataset, download_imagenet_mini, sample_photos
 from .unet import UNetSR, pretrained_models
+from .edsr import load_network
 from .training import PRESETS, TrainConfig, train
 from .results import is_main_process, summarise, worst_case
 from .selection import THESIS_SIGMAS, best_sigma_g
@@ -67,7 +68,7 @@ def _numbers(text, name):
 def _models(names):
     "Load networks, by the last part of their name, in the memory layout in which convolutions run fastest."
     import torch
-    return {Path(n).name: UNetSR.from_pretrained(n).to(memory_format=torch.channels_last) for n in names.split(",")}  # type: ignore[call-overload]
+    return {Path(n).name: load_network(n).to(memory_format=torch.channels_last) for n in names.split(",")}  # type: ignore[call-overload]
 
 def _device(name):
     import torch

@@ -17,7 +17,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import interpolate
 from .data import EXTENSIONS, IMAGENET_MINI, center_region, check_scale, degrade, load_photo, sample_photos
-from .unet import _WEIGHTS, UNetSR
+from .unet import _WEIGHTS
+from .edsr import load_network
 from .inference import inference_copy
 from .attacks import cosine_steps, eps_from_rel, pgd
 from .smoothing import SmoothedModel
@@ -72,7 +73,7 @@ class Lab:
         "Load a network once."
         if name not in self.scales: raise ValueError(f"there is no network {name!r}; there are {', '.join(self.scales)}")
         if name not in self._networks:
-            net = UNetSR.from_pretrained(name)
+            net = load_network(name)
             self._networks[name] = inference_copy(nn.Sequential(Projection(self.scales[name]), net) if name in self._projects else net)
         return self._networks[name]
 

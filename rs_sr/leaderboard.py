@@ -16,7 +16,7 @@ from fastcore.script import store_true
 from torch import nn
 from . import cli
 from .data import SRDataset
-from .unet import UNetSR
+from .edsr import load_network
 from .smoothing import SmoothedModel
 from .defences import MedianSmoothed, Projection
 from .results import is_main_process, summarise
@@ -48,7 +48,7 @@ class Defence:
 
     def base(self) -> nn.Module:  # y -> x_hat, model space, without smoothing
         "Build the layers."
-        parts = [Projection(self.scale) if part.strip() == "projection" else UNetSR.from_pretrained(part.strip()) for part in self.layers.split("+")]
+        parts = [Projection(self.scale) if part.strip() == "projection" else load_network(part.strip()) for part in self.layers.split("+")]
         return parts[0] if len(parts) == 1 else nn.Sequential(*parts)
 
 # %% ../nbs/11_leaderboard.ipynb #2df108d3

@@ -11,6 +11,7 @@ from dataclasses import fields
 from pathlib import Path
 from .data import SRDataset
 from .unet import UNetSR
+from .edsr import load_network
 from .records import atomic
 from .training import TrainConfig, validate
 
@@ -39,7 +40,7 @@ def export_weights(
     run, dest = Path(run), Path(dest)
     record = json.loads((run/"training.json").read_text())
     config = TrainConfig(**record["config"])
-    model = UNetSR.from_pretrained(run)
+    model = load_network(run)
     full = validate(config, model, pairs)
     half = {k: v.half() if v.is_floating_point() else v for k, v in model.state_dict().items()}
     model.load_state_dict({k: v.float() for k, v in half.items()})
@@ -57,7 +58,7 @@ def _command(config: dict) -> str:
     "Write a run's settings as a command line; what is not named is the default."
     noise, attack = {"sigma_f", "sigma_low"}, {"eps_rel", "attack_steps", "attack_step", "attack_start", "attack_draws"}
     unused = {"noise": attack, "denoiser": attack, "standard": noise | attack, "adversarial": noise | {"attack_draws"}, "smooth-adversarial": set()}
-    skip = {"data", "out", "checkpoint_seconds", "validations", "compile", "features"} | unused[config["method"]]
+    skip = {"data", "out", "checkpoint_seconds", "validations", "compile", "features", "channels", "blocks"} | unused[config["method"]]
     default = {f.name: f.default for f in fields(TrainConfig)}
     given = [f"--{k} {v}" for k, v in config.items() if k not in skip and (v != default[k] or k in ("method", "sigma_f", "eps_rel"))]
     return " ".join(["rs_sr_train", config["data"], config["out"], *given])
@@ -73,13 +74,15 @@ def model_card(
     strength = {"noise": noise, "denoiser": noise, "adversarial": attack, "smooth-adversarial": noise + attack}.get(c["method"], "")
     strength += ", measurements projected first: use it as `nn.Sequential(Projection(scale), model)`" if c.get("project") else ""
     smoothed = f", smoothed with sigma_g = {record['sigma_g']:g}" if record.get("sigma_g") else ""
+    deep = c.get("network") == "edsr"
+    kind, module, name_of = ("EDSR", "edsr", "EDSR") if deep else ("U-Net", "unet", "UNetSR")
     table = "".join(f"| {k} | {v} |\n" for k, v in record.get("figures", {}).items())
     board, fewer = record.get("leaderboard") or {"rows": {}}, " Fewer photographs, and stronger attacks, than in the table above." if table else ""
     radii = [*dict.fromkeys(e for cells in board["rows"].values() for e in cells)]
     lines = "".join(f"| {line} | " + " | ".join(f"{cells[e][0]:.2f} / {cells[e][1]:.3f}" if e in cells else "" for e in radii) + " |\n" for line, cells in board["rows"].items())
     return (f"---\nlicense: mit\nlibrary_name: rs_sr\ntags: [super-resolution, randomized-smoothing]\n---\n# {name}\n\n"
-        f"{'U-Net that takes noise off measurements for' if c['method'] == 'denoiser' else 'U-Net for'} super-resolution by {c['scale']} ({'with' if c['residual'] else 'without'} residual connection), {c['method']} training{strength}. Input: bilinearly enlarged photographs in model space.\n\n"
-        f"```python\nfrom rs_sr.unet import UNetSR\nmodel = UNetSR.from_pretrained(\"{name}\")\n```\n\n"
+        f"{kind}{' that takes noise off measurements' if c['method'] == 'denoiser' else ''} for super-resolution by {c['scale']} ({'with' if deep or c['residual'] else 'without'} residual connection), {c['method']} training{strength}. Input: bilinearly enlarged photographs in model space.\n\n"
+        f"```python\nfrom rs_sr.{module} import {name_of}\nmodel = {name_of}.from_pretrained(\"{name}\")\n```\n\n"
         f"Trained on {record['photographs']} photographs of ImageNet ({c['data']}, non-commercial research use), {c['epochs']} epochs, batch {c['batch_size']}, crops of {c['crop']} pixels, Adam, learning rate {c['learning_rate']} ({c['schedule']}), seed {c['seed']}"
         f"{', started from ' + c['init'] if c['init'] else ''}; code at commit {record['commit']}, torch {record['versions']['torch']}, {record['device']}. Stored with 16 bits, which costs {record.get('rounding_costs_db', 0):.5f} dB on the validation set.\n"
         + f"\nThe same settings as a command{' (the original started from weights before they were rounded to 16 bits, so its bits differ)' if c['init'] else ''}:\n\n```sh\n{_command(c)}\n```\n"

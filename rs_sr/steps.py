@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['METHODS', 'PRESETS', 'TrainConfig', 'batch_indices', 'step_generator', 'batches', 'perturb', 'learning_rate',
-           'prepare', 'training_step']
+           'make_network', 'prepare', 'training_step']
 
 # %% ../nbs/06_steps.ipynb #14e8034b
 import math
@@ -18,7 +18,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import mse_loss
 from .data import SRDataset
-from .unet import UNetSR
+from .unet import Pretrained, UNetSR
+from .edsr import EDSR, load_network
 from .attacks import eps_from_rel, pgd
 from .smoothing import SmoothedModel
 from .defences import Projection
@@ -48,20 +49,24 @@ class TrainConfig:
     augment: bool = True  # random crops and flips; False: centre crops
     learning_rate: float = 5e-3  # of Adam, at its peak
     schedule: str = "cosine"  # "cosine": 2 % warm-up, then down to zero; "constant"
-    residual: bool = True  # False: the thesis network
+    network: str = "unet"  # "unet" or "edsr", which folds its measurements by the scale
+    residual: bool = True  # False: the thesis network; of the U-Net
     features: Sequence[int] = (8, 16, 32, 64)  # channels of the U-Net
+    channels: int = 64  # of the EDSR
+    blocks: int = 8  # residual blocks of the EDSR
     init: str | None = None  # weights to start from (name or folder); None: random
     seed: int = 0  # of initialisation, order, crops and noise
-    mixed_precision: str = "no"  # "no" or "bf16"; attacks always run in float32
+    mixed_precision: str = "no"  # "no" or "bf16"; of the training pass
+    attack_precision: str = "no"  # "no" or "bf16"; of the attack, where that leaves its gradient's direction (cosine above 0.99, tried at each step)
     compile: bool = False  # True: torch.compile of the training pass; about a minute at the start, then shorter steps, by how much the benchmark says. Attacks stay as they are
     checkpoint_seconds: float = 60  # time between checkpoints
     validations: int = 20  # how often to validate during the run
 
     def __post_init__(self):
         object.__setattr__(self, "features", tuple(self.features))
-        for name, allowed in (("method", METHODS), ("schedule", ("cosine", "constant")), ("attack_start", ("random", "measurement")), ("mixed_precision", ("no", "bf16"))):
+        for name, allowed in (("method", METHODS), ("schedule", ("cosine", "constant")), ("attack_start", ("random", "measurement")), ("mixed_precision", ("no", "bf16")), ("attack_precision", ("no", "bf16")), ("network", ("unet", "edsr"))):
             if getattr(self, name) not in allowed: raise ValueError(f"{name} must be one of {', '.join(allowed)}, got {getattr(self, name)!r}")
-        for name in ("epochs", "batch_size", "crop", "scale", "attack_steps", "learning_rate"):
+        for name in ("epochs", "batch_size", "crop", "scale", "attack_steps", "learning_rate", "channels", "blocks"):
             if not getattr(self, name) > 0: raise ValueError(f"{name} must be positive, got {getattr(self, name)}")
         for name in ("sigma_f", "eps_rel"):
             if getattr(self, name) < 0: raise ValueError(f"{name} must not be negative, got {getattr(self, name)}")
@@ -162,10 +167,17 @@ def learning_rate(
     return config.learning_rate * min(1, (step + 1) / warm) * (1 + math.cos(math.pi * step / total)) / 2
 
 # %% ../nbs/06_steps.ipynb #1f5aec85
+def make_network(
+    config: TrainConfig,
+) -> Pretrained:  # on the CPU; new weights are drawn by torch's default generator
+    "Make the network of a run, or load the one that it starts from."
+    if config.init: return load_network(config.init)
+    return EDSR(config.channels, config.blocks, config.scale) if config.network == "edsr" else UNetSR(features=config.features, residual=config.residual)
+
 def prepare(
     config: TrainConfig,
-    net: UNetSR,  # network, on its device
-) -> tuple[UNetSR, torch.optim.Optimizer]:  # the same network, ready to be trained, and its optimiser
+    net: Pretrained,  # network, on its device
+) -> tuple[Pretrained, torch.optim.Optimizer]:  # the same network, ready to be trained, and its optimiser
     "Lay out a network in memory for training and make its optimiser."
     net = net.train().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     return net, torch.optim.Adam(net.parameters(), lr=config.learning_rate, fused=True)
@@ -183,7 +195,7 @@ def training_step(
 ) -> Tensor:  # loss, (), on the device: to read it is to wait for it
     "Perturb, go forward and back, and move the weights."
     target = y if config.method == "denoiser" else x
-    y = perturb(config, net, y, x, generator, share=share)
+    with torch.autocast(y.device.type, torch.bfloat16, enabled=config.attack_precision == "bf16"): y = perturb(config, net, y, x, generator, share=share)
     if config.project: y = Projection(config.scale)(y)
     y = y.contiguous(memory_format=torch.channels_last)
     optimizer.zero_grad(set_to_none=True)

@@ -14,12 +14,12 @@ import numpy as np
 import torch
 from torch import nn
 from .data import SRDataset, sample_photos
-from .unet import UNetSR
+from .unet import Pretrained
 from .inference import frozen, kept_memory
 from .metrics import psnr, ssim
 from .defences import Projection
 from .records import atomic, load_checkpoint, provenance, save_checkpoint
-from .steps import PRESETS, TrainConfig, batches, learning_rate, perturb, prepare, step_generator, training_step
+from .steps import PRESETS, TrainConfig, batches, learning_rate, make_network, perturb, prepare, step_generator, training_step
 
 # %% ../nbs/06_training.ipynb #203e362b
 def validate(
@@ -44,7 +44,7 @@ def validate(
 # %% ../nbs/06_training.ipynb #dbf10541
 class TrainResult(NamedTuple):
     "What a training run leaves."
-    model: UNetSR  # trained network, evaluation mode
+    model: Pretrained  # trained network, evaluation mode
     log: list[dict]  # one entry a validation: step, epoch, loss, learning_rate, psnr, ssim, psnr_perturbed, seconds
     folder: Path  # holds model.safetensors, config.json, training.json, log.csv, checkpoint.safetensors
 
@@ -63,8 +63,7 @@ def train(
     with accelerator.local_main_process_first(): train_set, val_set = _datasets(config)
     if len(train_set) < config.batch_size: raise ValueError(f"{len(train_set)} photographs do not fill a batch of {config.batch_size}; lower batch_size")
     torch.manual_seed(config.seed)
-    net = UNetSR.from_pretrained(config.init) if config.init else UNetSR(features=config.features, residual=config.residual)
-    net, optimizer = prepare(config, net.to(device))
+    net, optimizer = prepare(config, make_network(config).to(device))
     log: list[dict]
     total, step, log = config.epochs * (len(train_set) // config.batch_size), 0, []
     checkpoint = out/"checkpoint.safetensors"
