@@ -21,6 +21,7 @@ from .data import SRDataset
 from .unet import Pretrained, UNetSR
 from .edsr import EDSR, load_network
 from .attacks import eps_from_rel, pgd
+from .objectives import ssim_loss
 from .smoothing import SmoothedModel
 from .defences import Projection
 
@@ -42,6 +43,7 @@ class TrainConfig:
     attack_draws: int = 2  # draws in the attack of "smooth-adversarial", antithetic
     attack_step: float | None = None  # step size in multiples of the radius; None: 2.5 / attack_steps
     attack_start: str = "random"  # where attacks of the adversarial methods start: "random" (in the ball) or "measurement" (its centre)
+    ssim_weight: float = 0.0  # of 1 - SSIM in the loss, beside the mean squared error in model space; 0: the squared error alone
     epochs: int = 30  # passes over the photographs
     batch_size: int = 32  # photographs a step, over all processes
     crop: int = 96  # side of the training pairs, pixels; a multiple of 16 saves padding
@@ -68,7 +70,7 @@ class TrainConfig:
             if getattr(self, name) not in allowed: raise ValueError(f"{name} must be one of {', '.join(allowed)}, got {getattr(self, name)!r}")
         for name in ("epochs", "batch_size", "crop", "scale", "attack_steps", "learning_rate", "channels", "blocks"):
             if not getattr(self, name) > 0: raise ValueError(f"{name} must be positive, got {getattr(self, name)}")
-        for name in ("sigma_f", "eps_rel"):
+        for name in ("sigma_f", "eps_rel", "ssim_weight"):
             if getattr(self, name) < 0: raise ValueError(f"{name} must not be negative, got {getattr(self, name)}")
         if self.sigma_low is not None and not 0 <= self.sigma_low <= self.sigma_f: raise ValueError(f"sigma_low must lie between 0 and sigma_f ({self.sigma_f}), got {self.sigma_low}")
         if self.attack_draws < 2 or self.attack_draws % 2: raise ValueError(f"attack_draws must be even, since draws come in pairs, got {self.attack_draws}")
@@ -201,6 +203,7 @@ def training_step(
     optimizer.zero_grad(set_to_none=True)
     with torch.autocast(y.device.type, torch.bfloat16, enabled=config.mixed_precision == "bf16"): x_hat = model(y)
     loss = mse_loss(x_hat.float(), target)
+    if config.ssim_weight: loss = loss + config.ssim_weight * ssim_loss()(x_hat, target).mean()
     loss.backward()
     optimizer.step()
     return loss.detach()
