@@ -23,7 +23,7 @@ from .edsr import load_network
 from .filters import LinearFilter, fit_filter
 from .apgd import apgd
 from .attacks import eps_from_rel, squared_error
-from .defences import Blend, Projection
+from .defences import Blend, Projection, SelfEnsemble
 from .records import atomic, provenance
 from .results import SETTING, is_main_process, summarise, worst_case
 from .selection import THESIS_SIGMAS, best_sigma_g
@@ -136,10 +136,10 @@ def study_defences(
     images: int = 12,  # of these pairs
     weights: Sequence[float] = (0.25, 0.5, 0.75),  # to choose from
     least: float = 0.05,  # sigma_f or eps_rel of training from which this is done
-) -> dict[str, nn.Module]:  # "NAME+projection" for each network of the grid that was not trained with one, "NAME+filter" for each adversarially trained one, from `least` on
-    "Add to networks what needs no training: a projection before them, a blend with the linear filter for their radius."
+) -> dict[str, nn.Module]:  # "NAME+projection" for each network of the grid that was not trained with one, "NAME+filter" for each adversarially trained one, from `least` on; "NAME+symmetry" for the EDSR that is trained on SSIM and not for defence
+    "Add to networks what needs no training: a projection before them, a blend with the linear filter for their radius, a self-ensemble."
     pairs = {n: m.groups() for n in models if (m := re.fullmatch(r"x\d(?:-edsr)?(?:-proj)?-(adv|noise)(.+)", n)) and float(m[2]) >= least}
-    made: dict[str, nn.Module] = {}
+    made: dict[str, nn.Module] = {f"{n}+symmetry": SelfEnsemble(models[n]) for n in models if n.endswith("-edsr-ssim-standard")}
     y, x = val.batch(subset(len(val), images))
     for name, (method, strength) in pairs.items():
         if "-proj" not in name: made[f"{name}+projection"] = nn.Sequential(Projection(val.scale), models[name])
