@@ -136,10 +136,10 @@ def study_defences(
     images: int = 12,  # of these pairs
     weights: Sequence[float] = (0.25, 0.5, 0.75),  # to choose from
     least: float = 0.05,  # sigma_f or eps_rel of training from which this is done
-) -> dict[str, nn.Module]:  # "NAME+projection" for each network of the grid that was not trained with one, "NAME+filter" for each adversarially trained one, from `least` on; "NAME+symmetry" for the EDSR that is trained on SSIM and not for defence
-    "Add to networks what needs no training: a projection before them, a blend with the linear filter for their radius, a self-ensemble."
+) -> dict[str, nn.Module]:  # "NAME+projection" for each network of the grid that was not trained with one, "NAME+filter" for each adversarially trained one, from `least` on
+    "Add to networks what needs no training: a projection before them, a blend with the linear filter for their radius."
     pairs = {n: m.groups() for n in models if (m := re.fullmatch(r"x\d(?:-edsr)?(?:-proj)?-(adv|noise)(.+)", n)) and float(m[2]) >= least}
-    made: dict[str, nn.Module] = {f"{n}+symmetry": SelfEnsemble(models[n]) for n in models if n.endswith("-edsr-ssim-standard")}
+    made: dict[str, nn.Module] = {}
     y, x = val.batch(subset(len(val), images))
     for name, (method, strength) in pairs.items():
         if "-proj" not in name: made[f"{name}+projection"] = nn.Sequential(Projection(val.scale), models[name])
@@ -167,7 +167,7 @@ def evaluate_study(
     models: Mapping[str, nn.Module],  # networks of one scale by name, model space
     val: SRDataset,  # pairs that choose sigma_g
     test: SRDataset,  # pairs that are reported
-    out: str | Path,  # folder for study_xS_tuning.csv, study_xS.csv (PGD-10) and study_xS_strong.csv, with their origin
+    out: str | Path,  # folder for study_xS_tuning.csv, study_xS.csv (PGD-10), study_xS_strong.csv and study_xS_clean.csv, with their origin
     *,
     exact: Mapping[str, nn.Module] | None = None,  # linear estimators that bring their exact worst case, beside interpolation
     radii: Sequence[float] = (0., *RADII),  # eps_rel of all tables
@@ -181,23 +181,25 @@ def evaluate_study(
     k: int = 16,  # draws of a smoothed estimate
     seed: int = 0,  # of attacks and noise
     device: torch.device | str | None = None,  # where to compute; None: where the models are
-) -> dict:  # the three DataFrames by name: "tuning", "pgd", "strong"
+) -> dict:  # the four DataFrames by name: "tuning", "pgd", "strong", "clean"
     "Choose, attack, measure."
     import pandas as pd
     file = lambda what: Path(out)/f"study_x{test.scale}{what}.csv"
-    for rows in map(file, ("", "_tuning", "_strong")):  # rows that were packed are gone on with
+    for rows in map(file, ("", "_tuning", "_strong", "_clean")):  # rows that were packed are gone on with
         if (packed := Path(f"{rows}.xz")).is_file() and not rows.is_file():
             with atomic(rows) as draft: draft.write_bytes(lzma.decompress(packed.read_bytes()))
     few, chosen = subset(len(test), test_images), subset(len(val), val_images)
     hard = [i for i in subset(len(test), strong_images) if i in few] if strong_images else []
     common: dict[str, Any] = dict(out=file(""), seed=seed, device=device)
     linear = dict(exact or {})
-    frames = {"tuning": [], "pgd": [evaluate(linear, test, radii, images=few, **common)], "strong": []}
+    frames = {"tuning": [], "pgd": [evaluate(linear, test, radii, images=few, **common)], "strong": [], "clean": []}
     for name, model in models.items():
         tuned = tune_sigma_g({name: model.to(device)}, val, sigmas, radii, images=chosen, metric="ssim", out=file("_tuning"), seed=seed)
         best = best_sigma_g(tuned).loc[name]
         frames["tuning"].append(tuned)
         for r in radii: frames["pgd"].append(evaluate({name: model}, test, [r], sigma_g=sorted({0., best["all"], best[r]}), k=k, images=few, baselines=False, **common))
+        frames["clean"].append(evaluate({name: model}, test, [0.], sigma_g=sorted({0., best["all"]}), k=k, **common | {"out": file("_clean")}))
+        if re.fullmatch(r"x\d-edsr-.*standard", name): frames["clean"].append(evaluate({f"{name}+symmetry": SelfEnsemble(model)}, test, [0.], baselines=False, **common | {"out": file("_clean")}))
         if not hard or strong is not None and name not in strong: continue
         for level in sorted({0., best["all"]}):
             frames["strong"].append(evaluate({name: model}, test, [r for r in radii if r], attack="ensemble", sigma_g=level, steps=smooth_passes if level else passes, k=k, images=hard, baselines=False, **common | {"out": file("_strong")}))
@@ -267,8 +269,8 @@ def rs_sr_study(
             strong=strong.split(",") if strong else None, passes=passes, smooth_passes=smooth_passes, k=k, device=cli._device(device))
     if action == "tables" and is_main_process():
         tables = pd.concat([study_tables(out, s) for s in scales if list(Path(out).glob(f"study_x{s}.csv*"))], ignore_index=True)
-        cli._save(tables, Path(out)/"study_tables.csv", 5)
-        print(f"{len(tables)} rows in {Path(out)/'study_tables.csv'}")
+        with atomic(Path(out)/"study_tables.csv.xz") as draft: tables.round(5).to_csv(draft, index=False, compression="xz")
+        print(f"{len(tables)} rows in {Path(out)/'study_tables.csv.xz'}")
 
 def main(
     argv: list[str] | None = None,  # command and its arguments; None: sys.argv

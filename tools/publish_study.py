@@ -4,7 +4,7 @@
 
 An evaluation that is under way, or was interrupted, holds networks with a part of their rows. Copied are networks whose levels are chosen
 and which have all rows under PGD-10 that the tables ask for; under the ensemble, those with all rows of a round, and only that round's
-photographs. Tables are compressed, and pieces of one run (same command, commit and machine) become one entry of its origin.
+photographs. Rows without an attack on all photographs, where there are any, come with them. Tables are compressed, and pieces of one run (same command, commit and machine) become one entry of its origin.
 """
 import json
 import lzma
@@ -71,6 +71,9 @@ if __name__ == "__main__":
         if waiting := [n for n in dict.fromkeys(tuning.model) if n not in levels]: print(f"scale {scale}: not finished, left out: {', '.join(waiting)}")
         linear = ~pgd.model.str.startswith(f"x{scale}-")
         kept = {"": pgd[linear | pgd.model.isin(levels)], "_tuning": tuning[tuning.model.isin(levels)], "_strong": rounds_of(strong, levels, sorted(set(pgd.image)), rounds)}
+        if (clean := source / f"study_x{scale}_clean.csv").is_file():
+            files["_clean"], rows = clean, pd.read_csv(clean)
+            kept["_clean"] = rows[~rows.model.str.startswith(f"x{scale}-") | rows.model.str.removesuffix("+symmetry").isin(levels)]
         for what, rows in kept.items():
             with atomic(OUT / f"{files[what].name}.xz") as draft: draft.write_bytes(lzma.compress(rows.to_csv(index=False).encode(), preset=9 | lzma.PRESET_EXTREME))
             with atomic(OUT / f"{files[what].stem}.json") as draft: draft.write_text(origin(files[what].with_suffix(".json").read_text()))
