@@ -157,6 +157,10 @@ def rs_sr_train(
     sigma_low: float | None = None,  # lowest level of training noise: another one up to sigma_f for each photograph; not given: always sigma_f
     project: store_true = False,  # the network sees everything through the projection onto honest measurements
     eps_rel: float = 0.02,  # relative radius of adversarial training, model units
+    network: str = "unet",  # network: unet, or edsr, which works at the size of the small photograph
+    channels: int = 64,  # of an EDSR
+    blocks: int = 8,  # residual blocks of an EDSR
+    ssim_weight: float = 0.0,  # of 1 - SSIM in the loss, beside the mean squared error
     epochs: int | None = None,  # passes over the photographs; not given: the preset's
     batch_size: int | None = None,  # photographs a step; not given: the preset's
     crop: int | None = None,  # side of the training pairs, pixels; not given: the preset's
@@ -168,7 +172,8 @@ def rs_sr_train(
     attack_draws: int | None = None,  # draws in the attack of smooth-adversarial training; not given: the preset's
     init: str | None = None,  # weights to start from: name or folder; not given: random ones
     seed: int = 0,  # seed of initialisation, order, crops and noise
-    mixed_precision: str = "no",  # precision of the network: no (float32) or bf16
+    mixed_precision: str = "no",  # precision of the training pass: no (float32) or bf16
+    attack_precision: str = "no",  # precision of the attacks in training: no (float32), or bf16 where that leaves the gradient's direction
     compile: store_true = False,  # compile the training pass: about a minute at the start, then shorter steps
     cpu: store_true = False,  # stay on the CPU even where there is a GPU
 ):
