@@ -2,8 +2,8 @@
 
     python tools/ship_weights.py               only the cards: figures, smoothing levels and checksums of what is shipped
     python tools/ship_weights.py RUNS DATA     first the weights too, for every folder of rs_sr/weights, maybe an empty one, whose name,
-                                               with or without "unet-", is that of a finished run in RUNS (of rs_sr_train or
-                                               rs_sr_study); DATA has a val split
+                                               with or without "unet-", or with "edsr-xS-" for "xS-edsr-", is that of a finished
+                                               run in RUNS (of rs_sr_train or rs_sr_study); DATA has a val split
 
 Nothing on a card is typed. The smoothing level of a network that was trained for smoothing is the best single level, by SSIM, on
 validation photographs: of data/results/x2_tuning.csv, of defences_tuning.csv or, for a network of the study, of
@@ -12,6 +12,7 @@ second the lines of data/results/leaderboard.csv that the network is part of. Wh
 cards, evaluate, cards.
 """
 import json
+import re
 import sys
 from pathlib import Path
 
@@ -28,12 +29,17 @@ WEIGHTS, RESULTS = ROOT / "rs_sr" / "weights", ROOT / "data" / "results"
 
 def read(name: str) -> pd.DataFrame | None:
     "Read a result file, compressed or not."
-    return next((pd.read_csv(file) for file in (RESULTS / name, RESULTS / f"{name}.gz") if file.is_file()), None)
+    return next((pd.read_csv(file) for file in (RESULTS / name, RESULTS / f"{name}.gz", RESULTS / f"{name}.xz") if file.is_file()), None)
+
+
+def run_of(name: str) -> str:
+    "Name the run that shipped weights come from, if it is one of the study."
+    return re.sub(r"^edsr-(x\d)-", r"\1-edsr-", name.removeprefix("unet-"))
 
 
 def of_study(folder: Path) -> str:
     "Name the network of the study that shipped weights are, by the settings that they were trained with; empty: none."
-    name, config = folder.name.removeprefix("unet-"), json.loads((folder / "training.json").read_text())["config"]
+    name, config = run_of(folder.name), json.loads((folder / "training.json").read_text())["config"]
     counts = lambda k: k != "validations" and ("adversarial" in config["method"] or not k.startswith("attack"))
     return name if name in study_grid() and all(config.get(k) == v for k, v in study_grid()[name].items() if counts(k)) else ""
 
@@ -70,7 +76,7 @@ if __name__ == "__main__":
     if len(sys.argv) == 3:
         runs, data = map(Path, sys.argv[1:])
         for dest in sorted(WEIGHTS.iterdir()):
-            found = [runs / n for n in (dest.name, dest.name.removeprefix("unet-")) if (runs / n / "training.json").is_file()]
+            found = [runs / n for n in (dest.name, run_of(dest.name)) if (runs / n / "training.json").is_file()]
             if found:
                 scale = json.loads((found[0] / "training.json").read_text())["config"]["scale"]
                 print(f"{dest.name}: rounding costs {export_weights(found[0], dest, SRDataset(data, scale=scale, split='val')):.5f} dB")
