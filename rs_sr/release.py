@@ -60,7 +60,7 @@ def _command(config: dict) -> str:
     unused = {"noise": attack, "denoiser": attack, "standard": noise | attack, "adversarial": noise | {"attack_draws"}, "smooth-adversarial": set()}
     skip = {"data", "out", "checkpoint_seconds", "validations", "compile", "features", "channels", "blocks"} | unused[config["method"]]
     default = {f.name: f.default for f in fields(TrainConfig)}
-    given = [f"--{k} {v}" for k, v in config.items() if k not in skip and (v != default[k] or k in ("method", "sigma_f", "eps_rel"))]
+    given = [f"--{k}" if v is True else f"--{k} {v}" for k, v in config.items() if k not in skip and (v != default[k] or k in ("method", "sigma_f", "eps_rel"))]
     return " ".join(["rs_sr_train", config["data"], config["out"], *given])
 
 def model_card(
@@ -73,6 +73,7 @@ def model_card(
     noise, attack = f", sigma_f = {levels}", f", eps_rel = {c['eps_rel']} ({c['attack_steps']} PGD steps)"
     strength = {"noise": noise, "denoiser": noise, "adversarial": attack, "smooth-adversarial": noise + attack}.get(c["method"], "")
     strength += ", measurements projected first: use it as `nn.Sequential(Projection(scale), model)`" if c.get("project") else ""
+    strength += f", {c['ssim_weight']:g} (1 - SSIM) in the loss" if c.get("ssim_weight") else ""
     smoothed = f", smoothed with sigma_g = {record['sigma_g']:g}" if record.get("sigma_g") else ""
     deep = c.get("network") == "edsr"
     kind, module, name_of = ("EDSR", "edsr", "EDSR") if deep else ("U-Net", "unet", "UNetSR")
