@@ -8,7 +8,7 @@
 Nothing on a card is typed. The smoothing level of a network that was trained for smoothing is the best single level, by SSIM, on
 validation photographs: of data/results/x2_tuning.csv, of defences_tuning.csv or, for a network of the study, of
 study_xS_tuning.csv. The first table has means over data/results/x2_test.csv or study_xS.csv (test photographs, attack on f), the
-second the lines of data/results/leaderboard.csv that the network is part of. What was not measured is left out, so: ship, tune,
+second the lines of data/results/leaderboard.csv.gz that the network is part of. What was not measured is left out, so: ship, tune,
 cards, evaluate, cards.
 """
 import json
