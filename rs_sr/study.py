@@ -42,7 +42,7 @@ def study_grid() -> dict[str, dict]:  # settings of `TrainConfig` by name, the m
     "List the networks of the study."
     methods: dict[str, dict] = {"standard": {"method": "standard"}} | {f"noise{s:g}": {"method": "noise", "sigma_f": s} for s in SIGMAS_F} | {f"adv{e:g}": {"method": "adversarial", "eps_rel": e} for e in RADII}
     projected = {f"proj-{n}": methods[n] | {"project": True} for n in methods if n != "standard"}
-    similar = {f"ssim-{n}": (methods | projected)[n] | {"ssim_weight": 0.1} for n in ("standard", "proj-adv0.01", "proj-adv0.02")} | {"ssim0.5-standard": {"method": "standard", "ssim_weight": 0.5}}
+    similar = {f"ssim-{n}": (methods | projected)[n] | {"ssim_weight": 0.1} for n in ("standard", "proj-adv0.02")} | {"ssim0.5-standard": {"method": "standard", "ssim_weight": 0.5}}
     methods |= {n: projected[n] for n in ("proj-adv0.05", "proj-adv0.1", "proj-adv0.2")}
     grid = {}
     def add(scale, kinds, mark="", first=FIRST, second=SECOND, **options):
@@ -54,7 +54,7 @@ def study_grid() -> dict[str, dict]:  # settings of `TrainConfig` by name, the m
     for scale in (2, 4): add(scale, [k for k in methods if k not in telling])
     for scale in (2, 4): add(scale, ("standard", "noise0.1", "adv0.02"), "-thesis", residual=False)
     add(2, ("standard", "noise0.1", "noise0.4", "adv0.02", "adv0.05", "adv0.1"), "-seed1", seed=1)
-    add(4, ("standard", "ssim-standard", "ssim-proj-adv0.02", "proj-adv0.2", "proj-adv0.02", "ssim-proj-adv0.01", "ssim0.5-standard"), "-edsr",
+    add(4, ("standard", "ssim-standard", "ssim0.5-standard", "ssim-proj-adv0.02", "proj-adv0.2"), "-edsr",
         FIRST | LONG[0], SECOND | LONG[1], network="edsr", mixed_precision="bf16", attack_precision="bf16")
     return grid
 

@@ -3,7 +3,7 @@
     python tools/pack_study.py RUNS            writes data/results/study_networks.csv
     python tools/pack_study.py RUNS STUDY.zip  packs weights, settings and records, too (about 2 MB a network)
 
-The zip unpacks to a folder that `rs_sr_study evaluate --runs` takes as it is. Figures are those of the last validation of a training:
+Lines of networks that RUNS does not have are kept. The zip unpacks to a folder that `rs_sr_study evaluate --runs` takes as it is. Figures are those of the last validation of a training:
 PSNR and SSIM of photographs that are not attacked, and PSNR under the perturbation that the network was trained on.
 """
 import json
@@ -30,12 +30,17 @@ if __name__ == "__main__":
         record = json.loads((runs / name / "training.json").read_text())
         config, figures = record["config"], record["validation"]
         lines.append({"name": name, **{k: config[k] for k in ("method", "scale", "residual", "seed", "epochs", "init")},
-            **{k: grid[name].get(k) for k in ("sigma_f", "eps_rel", "project")},  # a method's own, not what others' would be
+            "network": config.get("network", "unet"), **{k: grid[name].get(k) for k in ("sigma_f", "eps_rel", "project", "ssim_weight")},  # a method's own, not what others' would be
             **{k: round(figures[k], 4) for k in ("psnr", "ssim", "psnr_perturbed") if k in figures}, "minutes": round(figures["seconds"] / 60, 1), "steps": figures["step"],
             "photographs": record["photographs"], "commit": record["commit"], "torch": record["versions"]["torch"], "date": record["date"],
             "sha256": sha256((runs / name / FILES[0]).read_bytes()).hexdigest()})
-    with atomic(OUT) as draft: pd.DataFrame(lines).to_csv(draft, index=False)
-    print(f"{len(lines)} networks in {OUT.name}")
+    table = pd.DataFrame(lines)
+    if OUT.is_file():
+        before = pd.read_csv(OUT)
+        table = pd.concat([before[~before.name.isin(names)], table], ignore_index=True)
+    table = table.sort_values("name", key=lambda column: column.map(list(grid).index), ignore_index=True)
+    with atomic(OUT) as draft: table.fillna({"network": "unet"}).to_csv(draft, index=False)
+    print(f"{len(table)} networks in {OUT.name}")
     if len(sys.argv) == 3:
         with atomic(Path(sys.argv[2])) as draft, zipfile.ZipFile(draft, "w") as packed:  # weights do not get smaller by compressing
             for name in names:
