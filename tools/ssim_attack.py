@@ -25,9 +25,9 @@ from rs_sr.selection import best_sigma_g
 from rs_sr.smooth_attacks import smooth_pgd
 from rs_sr.smoothing import SmoothedModel
 from rs_sr.steps import step_generator
-from rs_sr.study import study_models, subset
+from rs_sr.study import study_grid, study_models, subset
 
-KINDS, EPS_RELS, STEPS, K, BATCH = ("noise0.2", "noise0.3", "adv0.05", "adv0.1"), (0.05, 0.1, 0.2), 40, 16, 6
+KINDS, EPS_RELS, STEPS, K, BATCH = ("noise0.2", "noise0.3", "adv0.05", "adv0.1", "edsr-ssim-proj-adv0.02"), (0.05, 0.1, 0.2), 40, 16, 6
 OUT = Path(__file__).resolve().parent.parent / "data" / "results"
 
 
@@ -44,9 +44,10 @@ if __name__ == "__main__":
     scale = int(sys.argv[3])
     test, tuning = SRDataset(sys.argv[1], scale=scale, split="test"), OUT / f"study_x{scale}_tuning.csv.xz"
     if not tuning.is_file(): sys.exit(f"{OUT} lacks {tuning.name}: rs_sr_study evaluate and tools/publish_study.py make it")
-    wanted, photographs = [f"x{scale}-{kind}" for kind in KINDS], subset(len(test), int(sys.argv[4]) if len(sys.argv) == 5 else 6)
+    wanted, photographs = [n for n in (f"x{scale}-{kind}" for kind in KINDS) if n in study_grid()], subset(len(test), int(sys.argv[4]) if len(sys.argv) == 5 else 6)
     networks, levels = study_models(sys.argv[2], scale, wanted), best_sigma_g(pd.read_csv(tuning))["all"]
-    if missing := set(wanted) - set(networks): sys.exit(f"{sys.argv[2]} lacks {', '.join(sorted(missing))}: rs_sr_study train makes them")
+    done = pd.read_csv(OUT / f"ssim_attack_x{scale}.csv").model if (OUT / f"ssim_attack_x{scale}.csv").is_file() else ()
+    if missing := set(wanted) - set(networks) - set(done): sys.exit(f"{sys.argv[2]} lacks {', '.join(sorted(missing))}: rs_sr_study train makes them")
     models = {"bilinear": interpolations(test)["bilinear"]} | networks
     results = Results(OUT / f"ssim_attack_x{scale}.csv", Team(), {"dataset": f"{test.root.name}/test", "precision": "float32"}, {n: fingerprint(m) for n, m in models.items()})
     work = [(n, r, photographs[i:i + BATCH]) for n in models for r in EPS_RELS for i in range(0, len(photographs), BATCH)]
