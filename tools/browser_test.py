@@ -25,7 +25,7 @@ from pathlib import Path
 import nbformat
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
-CELLS = ["from rs_sr.widgets import certificate_explorer, smoothing_explorer", "smoothing_explorer()", "certificate_explorer()"]
+CELLS = ["from rs_sr.explorer import certificate_explorer, smoothing_explorer", "smoothing_explorer()", "certificate_explorer()"]
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 PICTURE, SLIDER = "img.widget-image", ".widget-slider, .widget-hslider"
 OURS = ("rs_sr", "widget", "error displaying", "traceback")  # what a message of the browser must mention to count

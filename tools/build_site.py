@@ -19,9 +19,8 @@ from nbdev.serve import proc_nbs
 
 ROOT = Path(__file__).resolve().parent.parent
 NBS, PROC, SITE = ROOT / "nbs", ROOT / "_proc", ROOT / "_docs"
-CHAPTERS = {"Data, network, metrics": "0[0-2]_*", "Attacks": "03_*", "Smoothing, and attacks on it": "04_*", "Certificates": "05_*", "Training and defences": "06_*",
-            "Evaluation and reports": "0[78]_*", "Explorers and timing": "09_*", "Commands": "1[01]_*"}
-SECTIONS = {"Tutorials": "tutorials/*", "Experiments": "experiments/*", **CHAPTERS, "About": "[!0-9_.]*"}
+LIBRARY = ["physics", "data", "metrics", "models", "smoothing", "attacks", "certificates", "training", "evaluation", "study", "plots", "explorer", "benchmark", "commands", "runtime"]  # in the order in which one teaches them
+ABOUT = ["contributing", "glossary"]
 
 
 NAVBAR = {"Start": "tutorials/first_steps.ipynb", "Results": "experiments/study.ipynb", "Leaderboard": "experiments/leaderboard.ipynb",
@@ -29,20 +28,25 @@ NAVBAR = {"Start": "tutorials/first_steps.ipynb", "Results": "experiments/study.
 
 
 def order(path: Path) -> tuple:
-    "Sort by the `- order:` of the title cell, if there is one, then by name."
+    "Sort by the `- order:` of the title cell, if there is one, then by name; the opening page of a folder comes first."
     head = "".join(json.loads(path.read_text(encoding="utf-8"))["cells"][0]["source"])
     found = re.search(r"^- order: (\d+)", head, re.M)
-    return int(found[1]) if found else 99, path.name
+    return path.stem != "index", int(found[1]) if found else 99, path.name
+
+
+def pages_of(folder: str) -> list[str]:
+    "List the pages of a folder, or the one page of that name."
+    paths = [NBS / f"{folder}.ipynb"] if (NBS / f"{folder}.ipynb").is_file() else sorted(NBS.glob(f"{folder}/[!_.]*.ipynb"), key=order)
+    return [p.relative_to(NBS).as_posix() for p in paths]
 
 
 def write_sidebar() -> None:
-    "List the notebooks section by section: what teaches first, then the library in the order of its numbers."
+    "List the notebooks section by section: what teaches first, then the library, a chapter a folder."
     contents = [{"text": "Home", "href": "index.ipynb"}]
-    for title, names in SECTIONS.items():
-        pages = [p.relative_to(NBS).as_posix() for p in sorted(NBS.glob(f"{names}.ipynb"), key=order)
-                 if p.name != "index.ipynb" and p.name[0] not in "_."]
-        if pages:
-            contents.append({"section": title, "contents": pages})
+    for folder in ("tutorials", "experiments", *LIBRARY):
+        if pages := pages_of(folder):
+            contents.append({"section": folder.capitalize(), "contents": pages})
+    contents.append({"section": "About", "contents": [page for name in ABOUT for page in pages_of(name)]})
     navbar = [{"text": text, "href": page} for text, page in NAVBAR.items() if (NBS / page).is_file()]
     sidebar = {"website": {"navbar": {"left": navbar}, "sidebar": {"contents": contents}}}
     (NBS / "sidebar.yml").write_text(yaml.safe_dump(sidebar, sort_keys=False), encoding="utf-8")

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from rs_sr.records import atomic
+from rs_sr.runtime import atomic
 from rs_sr.study import is_trained, study_grid
 
 OUT = Path(__file__).resolve().parent.parent / "data" / "results" / "study_networks.csv"

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from rs_sr.records import atomic
-from rs_sr.selection import best_sigma_g
+from rs_sr.runtime import atomic
+from rs_sr.evaluation import best_sigma_g
 from rs_sr.study import RADII, study_grid, subset
 
 OUT = Path(__file__).resolve().parent.parent / "data" / "results"

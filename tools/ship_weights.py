@@ -19,8 +19,8 @@ from pathlib import Path
 import pandas as pd
 
 from rs_sr.data import SRDataset
-from rs_sr.release import export_weights, leaderboard_figures, write_figures
-from rs_sr.selection import best_sigma_g
+from rs_sr.training import export_weights, leaderboard_figures, write_figures
+from rs_sr.evaluation import best_sigma_g
 from rs_sr.study import study_grid
 
 ROOT = Path(__file__).resolve().parent.parent

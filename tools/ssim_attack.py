@@ -13,18 +13,19 @@ import pandas as pd
 import torch
 from torch import nn
 
-from rs_sr.apgd import apgd
-from rs_sr.attacks import eps_from_rel
+from rs_sr.attacks import apgd
+from rs_sr.physics import eps_from_rel
 from rs_sr.data import SRDataset
-from rs_sr.evaluation import interpolations
+from rs_sr.models import interpolations
 from rs_sr.metrics import mse, psnr, ssim
-from rs_sr.objectives import ssim_loss
-from rs_sr.protocol import fingerprint, smooth
-from rs_sr.results import Results, Team
-from rs_sr.selection import best_sigma_g
-from rs_sr.smooth_attacks import smooth_pgd
+from rs_sr.attacks import ssim_loss
+from rs_sr.evaluation import smooth
+from rs_sr.runtime import fingerprint
+from rs_sr.runtime import Results, Team
+from rs_sr.evaluation import best_sigma_g
+from rs_sr.attacks import smooth_pgd
 from rs_sr.smoothing import SmoothedModel
-from rs_sr.steps import step_generator
+from rs_sr.runtime import step_generator
 from rs_sr.study import study_grid, study_models, subset
 
 KINDS, EPS_RELS, STEPS, K, BATCH = ("noise0.2", "noise0.3", "adv0.05", "adv0.1", "edsr-ssim-proj-adv0.02"), (0.05, 0.1, 0.2), 40, 16, 6

@@ -23,15 +23,16 @@ from torchmetrics.functional.image import peak_signal_noise_ratio, structural_si
 from tqdm import tqdm
 from training_mode import batch_statistics
 
-from rs_sr.attacks import eps_from_rel, pgd, project, random_in_ball
+from rs_sr.attacks import pgd, project, random_in_ball
+from rs_sr.physics import eps_from_rel
 from rs_sr.data import SRDataset
-from rs_sr.defences import Projection
-from rs_sr.edsr import load_network
-from rs_sr.inference import frozen, kept_memory
+from rs_sr.physics import Projection
+from rs_sr.models import load_network
+from rs_sr.runtime import frozen, kept_memory
 from rs_sr.metrics import psnr, ssim
-from rs_sr.records import atomic, provenance
+from rs_sr.runtime import atomic, provenance
 from rs_sr.study import RADII, subset
-from rs_sr.unet import pretrained_models
+from rs_sr.models import pretrained_models
 
 OUT = Path(__file__).resolve().parent.parent / "data" / "results" / "thesis_measure.csv"
 NETWORKS = ("unet-x4-standard", "edsr-x4-ssim-proj-adv0.02", "unet-x2-standard")
