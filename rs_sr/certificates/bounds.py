@@ -165,7 +165,7 @@ def mean_shift(
 ) -> float:  # l2 distance that the mean of F can move
     "Bound how far a Gaussian shift can move the mean of a random vector."
     chi = math.sqrt(v*math.expm1(t*t)) if t < 26 else math.inf
-    if R == math.inf or t == 0 or v == 0: return chi if v else 0.
+    if math.inf == R or t == 0 or v == 0: return chi if v else 0.
     theta = np.logspace(-6, math.log10(300), 2000)/R   # every theta gives a bound
     bennett = (t*t/2 + v/R**2*(np.expm1(theta*R) - theta*R))/theta
     return min(chi, float(bennett.min()), 2*R)

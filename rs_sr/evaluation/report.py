@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import nn
 from torch.nn.functional import interpolate
 from ..data import SRDataset, sample_photos
 from ..physics import IMAGENET_MINI, Normalization
@@ -20,14 +20,13 @@ from .pages import Report
 from ..runtime import provenance
 from ..attacks import pgd, random_in_ball, squared_error
 from ..physics import eps_from_rel
-from ..models import Interpolation
 from ..smoothing import SmoothedModel
 from ..attacks import attack_ensemble
 from ..attacks import top_singular_direction
 from ..runtime import step_generator
 from .statistics import summarise
 from .protocol import smooth
-from .adapter import Adapter, DeclaredPairs, declared, interpolation_rows
+from .adapter import DeclaredPairs, declared, interpolation_rows
 from ..models import UNetSR
 
 # %% ../../nbs/evaluation/08_report.ipynb #584b6fd8

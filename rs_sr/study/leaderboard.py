@@ -96,7 +96,6 @@ def ranking(
     defences: Sequence[Defence] = (),  # for the column of costs
 ):  # -> DataFrame of text: defences down, radii across
     "Lay out the leaderboard."
-    import pandas as pd
     if metric not in ("psnr", "ssim", "mse"): raise ValueError(f'metric must be "psnr", "ssim" or "mse", got {metric!r}')
     table = summarise(frame)
     cell = [f"{r[metric]:.{digits}f} ({r[metric + '_lo']:.{digits}f} to {r[metric + '_hi']:.{digits}f})" for _, r in table.iterrows()]

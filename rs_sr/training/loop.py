@@ -21,7 +21,7 @@ from ..physics import Projection
 from ..runtime import atomic, provenance
 from .checkpoint import load_checkpoint, save_checkpoint
 from ..runtime import step_generator
-from .config import PRESETS, TrainConfig
+from .config import TrainConfig
 from .step import batches, learning_rate, make_network, perturb, prepare, training_step
 
 # %% ../../nbs/training/04_loop.ipynb #203e362b
