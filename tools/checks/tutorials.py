@@ -59,7 +59,7 @@ def run(path: Path, limit: float) -> str:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("folder", nargs="?", type=Path, default=Path(__file__).resolve().parent.parent / "nbs" / "tutorials")
+    parser.add_argument("folder", nargs="?", type=Path, default=Path(__file__).resolve().parents[2] / "nbs" / "tutorials")
     parser.add_argument("--limit", type=float, default=180, help="seconds for one notebook (default 180)")
     args = parser.parse_args()
     paths, others = [], []

@@ -17,7 +17,7 @@ import pandas as pd
 from rs_sr.runtime import atomic
 from rs_sr.study import is_trained, study_grid
 
-OUT = Path(__file__).resolve().parent.parent / "data" / "results" / "study_networks.csv"
+OUT = Path(__file__).resolve().parents[2] / "data" / "results" / "study_networks.csv"
 FILES = ("model.safetensors", "config.json", "training.json")
 
 if __name__ == "__main__":

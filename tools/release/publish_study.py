@@ -18,7 +18,7 @@ from rs_sr.runtime import atomic
 from rs_sr.evaluation import best_sigma_g
 from rs_sr.study import RADII, study_grid, subset
 
-OUT = Path(__file__).resolve().parent.parent / "data" / "results"
+OUT = Path(__file__).resolve().parents[2] / "data" / "results"
 PHOTOGRAPHS = 99  # of the test split
 PIECES = ("date", "until", "seconds", "new rows")  # what differs between pieces of a run
 

@@ -23,7 +23,7 @@ from rs_sr.training import export_weights, leaderboard_figures, write_figures
 from rs_sr.evaluation import best_sigma_g
 from rs_sr.study import study_grid
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 WEIGHTS, RESULTS = ROOT / "rs_sr" / "weights", ROOT / "data" / "results"
 
 

@@ -17,7 +17,7 @@ from nbdev.config import get_config
 from nbdev.quarto import refresh_quarto_yml
 from nbdev.serve import proc_nbs
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 NBS, PROC, SITE = ROOT / "nbs", ROOT / "_proc", ROOT / "_docs"
 LIBRARY = ["physics", "data", "metrics", "models", "smoothing", "attacks", "certificates", "training", "evaluation", "study", "plots", "explorer", "benchmark", "commands", "runtime"]  # in the order in which one teaches them
 ABOUT = ["contributing", "glossary"]

@@ -14,7 +14,7 @@ from urllib.parse import unquote, urlsplit
 
 from playwright.sync_api import sync_playwright
 
-SITE = Path(__file__).resolve().parent.parent / "_docs"
+SITE = Path(__file__).resolve().parents[2] / "_docs"
 WIDTHS = {"desk": 1280, "phone": 390}
 FACTS = r"""() => ({
   text: (document.querySelector('main') || document.body).innerText.length,
