@@ -23,9 +23,9 @@ class Record:
     partner: str = ""  # what was added without training: "projection", "filter" (a blend) or "symmetry" (self-ensemble)
     residual: bool = True  # False: the thesis's network, without the residual connection
     ssim_weight: float = 0.0  # of 1 - SSIM in the training loss
-    seed: int = 0  # of the training run
+    train_seed: int = 0  # of the training run
 
-RECORD = [f.name for f in fields(Record)]
+RECORD = [f.name for f in fields(Record) if f.name != "scale"]  # columns of tables, which have a scale of their own
 
 # %% ../../nbs/models/00_record.ipynb #84503511
 def with_record(
@@ -46,6 +46,6 @@ def record_of(
 
 def record_columns(
     model: nn.Module,  # any estimator
-) -> dict[str, Any]:  # one entry a field, ready for a row of a table
+) -> dict[str, Any]:  # by name in RECORD, ready for a row of a table
     "Turn a record into columns."
-    return asdict(record_of(model))
+    return {name: value for name, value in asdict(record_of(model)).items() if name in RECORD}
