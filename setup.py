@@ -11,7 +11,8 @@ What the extras are for:
 data: kagglehub fetches ImageNet mini; log: tensorboard shows training curves; all: these and hub;
 hub: huggingface_hub for weights on the Hugging Face Hub (accelerate brings it along today, which nothing here relies on);
 browser: jupyterlab, playwright, nbclient run notebooks as a person would, in a browser;
-dev: nbdev and the versions it needs, smalldocs for the website, ipykernel and nbclient to run notebooks, mypy for types; build,
+dev: nbdev and the versions it needs, smalldocs for the website, ipykernel and nbclient to run notebooks, mypy for types, ruff for
+style, import-linter for the floors of the house; build,
 twine and readme_renderer make a release and check it; the notebooks test against foolbox, pyautoattack and kagglehub.
 """
 import re
