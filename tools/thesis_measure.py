@@ -43,7 +43,7 @@ def shipped(name: str) -> tuple[nn.Module, int]:
     "A network as it is to be used, and its scale."
     config = json.loads((Path(sys.modules["rs_sr"].__file__).parent / "weights" / name / "training.json").read_text())["config"]
     net = load_network(name).to(memory_format=torch.channels_last)
-    return nn.Sequential(Projection(config["scale"]), net).eval() if config.get("project") else net, config["scale"]
+    return nn.Sequential(Projection(config["scale"]), net).eval() if config.get("projected") else net, config["scale"]
 
 
 def half_attack(model: nn.Module, y: Tensor, x: Tensor, eps: float, generator: torch.Generator, steps: int = 10) -> Tensor:

@@ -21,7 +21,7 @@ def rs_sr_train(
     scale: int = 2,  # reduction factor of the photographs
     sigma_f: float = 0.1,  # std of the training noise, model units
     sigma_low: float | None = None,  # lowest level of training noise: another one up to sigma_f for each photograph; not given: always sigma_f
-    project: store_true = False,  # the network sees everything through the projection onto honest measurements
+    projected: store_true = False,  # the network sees everything through the projection onto consistent measurements
     eps_rel: float = 0.02,  # relative radius of adversarial training, model units
     network: str = "unet",  # network: unet, or edsr, which works at the size of the small photograph
     channels: int = 64,  # of an EDSR

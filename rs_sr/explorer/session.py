@@ -63,7 +63,7 @@ class Lab:
         if not self.photos: raise ValueError(f"no photographs in {self.folder}; give a folder with PNG or JPEG files")
         cards = {p.parent.name: json.loads(p.read_text())["config"] for p in sorted(_WEIGHTS.glob("*-x*/training.json")) if not p.parent.name.startswith("denoiser")}
         self.scales = {name: scale for name, (_, scale) in (models or {}).items()} | {name: card["scale"] for name, card in cards.items()}
-        self._projects = {name for name, card in cards.items() if card.get("project")}
+        self._projects = {name for name, card in cards.items() if card.get("projected")}
         self._networks = {name: inference_copy(model) for name, (model, _) in (models or {}).items()}
         self._memory: OrderedDict[tuple, Any] = OrderedDict()
 

@@ -42,25 +42,25 @@ class Interpolation(nn.Module):
     def __init__(self,
         mode: str = "bilinear",  # "bilinear" or "bicubic"
         scale: int = 2,  # factor with which the measurements were made
-        project: bool = False,  # True: bilinear enlargement of the nearest honest measurement, not of `y` itself
+        projected: bool = False,  # True: bilinear enlargement of the nearest honest measurement, not of `y` itself
         normalization: Normalization = IMAGENET_MINI,  # between model space and the pixels in which the worst case counts
     ):
         super().__init__()
         if mode not in ("bilinear", "bicubic"): raise ValueError(f'mode must be "bilinear" or "bicubic", got {mode!r}')
-        self.mode, self.scale, self.project, self.normalization = mode, scale, project, normalization
+        self.mode, self.scale, self.projected, self.normalization = mode, scale, projected, normalization
 
     def matrix(self,
         side: int,  # side of the measurement, pixels
     ) -> Tensor:  # (side, side) float64: Q along one axis
         "Write the estimator along one axis as a matrix."
-        if self.mode == "bilinear" and not self.project: return torch.eye(side, dtype=torch.float64)
+        if self.mode == "bilinear" and not self.projected: return torch.eye(side, dtype=torch.float64)
         return enlargement_matrix(side, self.scale, self.mode) @ torch.linalg.pinv(enlargement_matrix(side, self.scale))
 
     def forward(self,
         y: Tensor,  # measurements, (B, C, H, W), model space
     ) -> Tensor:  # reconstructions, same shape and space
         "Enlarge."
-        if self.mode == "bilinear" and not self.project: return y
+        if self.mode == "bilinear" and not self.projected: return y
         return self.matrix(y.shape[-2]).to(y) @ y @ self.matrix(y.shape[-1]).to(y).T
 
     def attack(self,
@@ -87,5 +87,5 @@ def interpolations(
     dataset: SRDataset,  # whose scale and normalisation they need
 ) -> dict[str, Interpolation]:  # by name
     "Return the rows that every table has: interpolation."
-    make = lambda mode, project=False: Interpolation(mode, dataset.scale, project, dataset.normalization)
+    make = lambda mode, projected=False: Interpolation(mode, dataset.scale, projected, dataset.normalization)
     return {"bilinear": make("bilinear"), "bilinear, projected": make("bilinear", True), "bicubic": make("bicubic")}

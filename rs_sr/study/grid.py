@@ -15,7 +15,7 @@ LONG = dict(epochs=600, learning_rate=5e-4), dict(epochs=36, learning_rate=3e-4)
 def study_grid() -> dict[str, dict]:  # settings of `TrainConfig` by name, the most telling networks first; init names another of them
     "List the networks of the study."
     methods: dict[str, dict] = {"standard": {"method": "standard"}} | {f"noise{s:g}": {"method": "noise", "sigma_f": s} for s in SIGMAS_F} | {f"adv{e:g}": {"method": "adversarial", "eps_rel": e} for e in RADII}
-    projected = {f"proj-{n}": methods[n] | {"project": True} for n in methods if n != "standard"}
+    projected = {f"proj-{n}": methods[n] | {"projected": True} for n in methods if n != "standard"}
     similar = {f"ssim-{n}": (methods | projected)[n] | {"ssim_weight": 0.1} for n in ("standard", "proj-adv0.02")} | {"ssim0.5-standard": {"method": "standard", "ssim_weight": 0.5}}
     methods |= {n: projected[n] for n in ("proj-adv0.05", "proj-adv0.1", "proj-adv0.2")}
     grid = {}

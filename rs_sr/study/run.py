@@ -91,7 +91,7 @@ def study_models(
     grid = {n: s for n, s in study_grid().items() if s["scale"] == scale and not n.endswith("start")}
     names = [n for n in grid if (n in only or not only) and is_trained(runs, n)]
     load = lambda n: load_network(Path(runs)/n).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    return {n: nn.Sequential(Projection(scale), load(n)) if grid[n].get("project") else load(n) for n in names}
+    return {n: nn.Sequential(Projection(scale), load(n)) if grid[n].get("projected") else load(n) for n in names}
 
 def study_defences(
     models: Mapping[str, nn.Module],  # networks of one scale by name

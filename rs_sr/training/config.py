@@ -22,7 +22,7 @@ class TrainConfig:
     scale: int = 2  # reduction factor
     sigma_f: float = 0.1  # std of the training noise, model units; of the methods with noise
     sigma_low: float | None = None  # each photograph's level is drawn evenly between this and sigma_f; None: all sigma_f
-    project: bool = False  # True: the network sees everything through the `Projection` onto honest measurements
+    projected: bool = False  # True: the network sees everything through the `Projection` onto consistent measurements
     eps_rel: float = 0.02  # relative attack radius, model units; of the adversarial methods
     attack_steps: int = 5  # PGD steps; of the adversarial methods
     attack_draws: int = 2  # draws in the attack of "smooth-adversarial", antithetic

@@ -36,7 +36,7 @@ def validate(
     for start in range(0, len(pairs), 16):
         y, x = pairs.batch(range(start, min(start + 16, len(pairs))), device)
         worse = perturb(config, model, y, x, step_generator(device, start))
-        if config.project: worse = Projection(config.scale)(worse)
+        if config.projected: worse = Projection(config.scale)(worse)
         if config.method == "denoiser": x = y
         with frozen(model, y), torch.no_grad():
             clean, target = to_pixels(model(y)), to_pixels(x)

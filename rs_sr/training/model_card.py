@@ -66,7 +66,7 @@ def model_card(
     levels = f"{c['sigma_low']:g} to {c['sigma_f']:g}" if c.get("sigma_low") is not None else c["sigma_f"]
     noise, attack = f", sigma_f = {levels}", f", eps_rel = {c['eps_rel']} ({c['attack_steps']} PGD steps)"
     strength = {"noise": noise, "denoiser": noise, "adversarial": attack, "smooth-adversarial": noise + attack}.get(c["method"], "")
-    strength += ", measurements projected first: use it as `nn.Sequential(Projection(scale), model)`" if c.get("project") else ""
+    strength += ", measurements projected first: use it as `nn.Sequential(Projection(scale), model)`" if c.get("projected") else ""
     strength += f", {c['ssim_weight']:g} (1 - SSIM) in the loss" if c.get("ssim_weight") else ""
     smoothed = f", smoothed with sigma_g = {record['sigma_g']:g}" if record.get("sigma_g") else ""
     deep = c.get("network") == "edsr"

@@ -73,7 +73,7 @@ def perturb(
 ) -> Tensor:  # measurements to train on
     "Perturb measurements as the training method wants."
     if "adversarial" in config.method:
-        if config.project: model = nn.Sequential(Projection(config.scale), model)
+        if config.projected: model = nn.Sequential(Projection(config.scale), model)
         if config.method == "smooth-adversarial":
             draw = int(torch.randint(2**31, (), generator=generator, device=y.device))
             model = SmoothedModel(model, config.sigma_f, config.attack_draws, seed=draw)
@@ -128,7 +128,7 @@ def training_step(
     "Perturb, go forward and back, and move the weights."
     target = y if config.method == "denoiser" else x
     with torch.autocast(y.device.type, torch.bfloat16, enabled=config.attack_precision == "bf16"): y = perturb(config, net, y, x, generator, share=share)
-    if config.project: y = Projection(config.scale)(y)
+    if config.projected: y = Projection(config.scale)(y)
     y = y.contiguous(memory_format=torch.channels_last)
     optimizer.zero_grad(set_to_none=True)
     with torch.autocast(y.device.type, torch.bfloat16, enabled=config.mixed_precision == "bf16"): x_hat = model(y)

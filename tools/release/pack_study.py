@@ -30,7 +30,7 @@ if __name__ == "__main__":
         record = json.loads((runs / name / "training.json").read_text())
         config, figures = record["config"], record["validation"]
         lines.append({"name": name, **{k: config[k] for k in ("method", "scale", "residual", "seed", "epochs", "init")},
-            "network": config.get("network", "unet"), **{k: grid[name].get(k) for k in ("sigma_f", "eps_rel", "project", "ssim_weight")},  # a method's own, not what others' would be
+            "network": config.get("network", "unet"), **{k: grid[name].get(k) for k in ("sigma_f", "eps_rel", "projected", "ssim_weight")},  # a method's own, not what others' would be
             **{k: round(figures[k], 4) for k in ("psnr", "ssim", "psnr_perturbed") if k in figures}, "minutes": round(figures["seconds"] / 60, 1), "steps": figures["step"],
             "photographs": record["photographs"], "commit": record["commit"], "torch": record["versions"]["torch"], "date": record["date"],
             "sha256": sha256((runs / name / FILES[0]).read_bytes()).hexdigest()})

@@ -1,0 +1,31 @@
+"""Bring the fields of training.json up to date, and write the cards again.
+
+    python tools/release/cards.py [FOLDER ...]   of finished runs or of shipped weights; none: all of rs_sr/weights
+
+Fields get the names that `TrainConfig` has today. Nothing is measured and no weights are touched, so this can be run at any time.
+"""
+import json
+import sys
+from pathlib import Path
+
+from rs_sr.runtime import atomic
+from rs_sr.training import write_figures
+
+WEIGHTS = Path(__file__).resolve().parents[2] / "rs_sr" / "weights"
+RENAMED = {"project": "projected"}  # old name of a field of the configuration: name today
+
+
+def up_to_date(folder: Path) -> dict:
+    "Read training.json with today's names of its fields, in their order."
+    card = json.loads((folder / "training.json").read_text(encoding="utf-8"))
+    card["config"] = {RENAMED.get(name, name): value for name, value in card["config"].items()}
+    return card
+
+
+if __name__ == "__main__":
+    for folder in map(Path, sys.argv[1:] or sorted(p.parent for p in WEIGHTS.glob("*/training.json"))):
+        card = up_to_date(folder)
+        with atomic(folder / "training.json") as draft:
+            draft.write_text(json.dumps(card, indent=1) + "\n", encoding="utf-8")
+        if "sha256" in card:  # shipped weights have a card
+            write_figures(folder)
