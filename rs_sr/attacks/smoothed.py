@@ -21,9 +21,9 @@ from ..smoothing.smoothed import _chunk, _draws, _mean, _names, _noise
 # %% ../../nbs/attacks/05_smoothed.ipynb #5a819e7c
 def _unclamped(model: nn.Module, k: int) -> SmoothedModel:
     "Make the model that the attack looks at: k draws, in pairs where k is even; a plain model becomes one with a single draw."
-    base, sigma, chunk = (model.base, model.sigma, model.chunk) if isinstance(model, SmoothedModel) else (model, 0.0, None)
+    base, sigma, chunk = (model.base, model.sigma_g, model.chunk) if isinstance(model, SmoothedModel) else (model, 0.0, None)
     k = k if sigma else 1
-    return SmoothedModel(base, sigma, k, antithetic=k % 2 == 0, chunk=chunk)
+    return SmoothedModel(base, sigma, k, chunk=chunk)
 
 def _seeds(y: Tensor, generator: torch.Generator | None) -> list[int]:
     "Draw one seed for each image, so that its noise does not depend on its batch."
@@ -34,7 +34,7 @@ def _parts(g: SmoothedModel, z: Tensor, names: list, *along: Tensor):
     chunk, pairs = _chunk(g, z), 1 + g.antithetic
     size = max(1, chunk // (pairs * len(z)))
     for some in (names[i:i + size] for i in range(0, len(names), size)):
-        noise = g.sigma * _noise(z, some, list(range(len(z))))
+        noise = g.sigma_g * _noise(z, some, list(range(len(z))))
         copies = (torch.cat([z + noise, z - noise]) if g.antithetic else z + noise).flatten(0, 1)
         rows = torch.arange(len(copies), device=z.device) % len(z)
         for i in range(0, len(copies), chunk): yield copies[i:i + chunk], rows[i:i + chunk], *(t[rows[i:i + chunk]] for t in along)

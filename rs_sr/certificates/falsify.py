@@ -79,7 +79,7 @@ def attacks_on(
     generator: torch.Generator | None = None,  # of starts and noise
 ) -> Iterator[tuple[str, Tensor]]:  # name, attacked measurement
     "Attack a smoothed model in all ways that we know."
-    g = SmoothedModel(model, sigma, attack_k, antithetic=attack_k % 2 == 0)
+    g = SmoothedModel(model, sigma, attack_k)
     yield "none", y
     yield "random direction", random_direction(y, radius, generator)
     yield "top singular direction", top_singular_direction(g, y, radius, x, k=attack_k, generator=generator)

@@ -78,7 +78,7 @@ def smooth(
     base = model
     if sigma:
         clamp = dataset.normalization.model_range()
-        model = SmoothedModel(base, sigma, k, antithetic=k % 2 == 0, clamp=clamp, seed=seed)
+        model = SmoothedModel(base, sigma, k, clamp=clamp, seed=seed)
     with torch.no_grad(), frozen(base, y), torch.random.fork_rng(devices=[y.device] if y.is_cuda else []):
         torch.manual_seed(seed if isinstance(seed, int) else seed[0])
         return dataset.normalization.to_pixels(model(y).float(), clamp=True)

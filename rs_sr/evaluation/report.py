@@ -80,7 +80,7 @@ def _measure(run, part, y, x, eps_rel):
     run.add(part, run.pixels(f, worst), x, run.name, eps_rel, attack)
     run.kept |= {(i, eps_rel): worst[j:j + 1] for j, i in enumerate(part)}
     for sigma in run.sigmas:
-        g = SmoothedModel(f, sigma, run.k, antithetic=run.k % 2 == 0)
+        g = SmoothedModel(f, sigma, run.k)
         run.add(part, run.pixels(f, worst_for(g), sigma, part), x, run.name, eps_rel, attack, sigma=sigma)
     if eps:
         run.gain(part, y, worst, eps_rel, attack)

@@ -46,7 +46,7 @@ class MedianSmoothed(nn.Module):
     "Answer with a median of a base model's answers to Gaussian noise on its input."
     def __init__(self,
         base: nn.Module,  # estimator y -> x_hat, image by image
-        sigma: float,  # std of the noise, in the units of `y`
+        sigma_g: float,  # std of the noise, in the units of `y`
         k: int = 51,  # draws, all of which are kept in memory; odd numbers have a middle
         *,
         kind: str = "geometric",  # "pixel": of each element alone; "geometric": of whole images
@@ -55,7 +55,7 @@ class MedianSmoothed(nn.Module):
     ):
         super().__init__()
         if kind not in ("pixel", "geometric"): raise ValueError(f'kind must be "pixel" or "geometric", got {kind!r}')
-        self.kind, self.mean = kind, SmoothedModel(base, sigma, k, antithetic=False, clamp=clamp, seed=seed)
+        self.kind, self.mean = kind, SmoothedModel(base, sigma_g, k, antithetic=False, clamp=clamp, seed=seed)
 
     def forward(self,
         y: Tensor,  # measurements, (B, ...), in the units of the base model

@@ -53,13 +53,13 @@ def _eval_mode(model: nn.Module):
         for module, training in modes: module.training = training
 
 # %% ../../nbs/smoothing/01_smoothed.ipynb #bcd24e67
-def _check_settings(base, sigma, k, tol, antithetic, clamp, seed, chunk):
+def _check_settings(base, sigma_g, k, tol, antithetic, clamp, seed, chunk):
     "Raise with one clear sentence if a setting of `SmoothedModel` makes no sense."
     if not isinstance(base, nn.Module):
         raise TypeError(f"base must be a torch.nn.Module, got {type(base).__name__}; "
                         "put the function into a Module's forward")
-    if not (math.isfinite(sigma) and sigma >= 0):
-        raise ValueError(f"sigma must be a number >= 0, got {sigma}; 0 switches smoothing off")
+    if not (math.isfinite(sigma_g) and sigma_g >= 0):
+        raise ValueError(f"sigma_g must be a number >= 0, got {sigma_g}; 0 switches smoothing off")
     for name, value in (("k", k), ("chunk", chunk)):
         if value is not None and (value != int(value) or value < 1):
             raise ValueError(f"{name} must be a whole number >= 1, got {value}")
@@ -115,7 +115,7 @@ def _draws(g, y: Tensor, names: list, rows: list[int], grad: bool) -> Iterator[T
     signs, chunk = 2 if g.antithetic else 1, _chunk(g, y)
     size = max(1, chunk//(signs*len(rows)))
     def noisy(y, some):
-        noise = g.sigma*_noise(y, some, rows)
+        noise = g.sigma_g*_noise(y, some, rows)
         return torch.stack([y[rows] + noise, y[rows] - noise] if g.antithetic else [y[rows] + noise], 1).flatten(0, 2)
     for some in (names[i:i + size] for i in range(0, len(names), size)):
         total = len(some)*signs*len(rows)
@@ -185,19 +185,19 @@ class SmoothedModel(nn.Module):
     "Answer with the mean of a base model over Gaussian noise on its input."
     def __init__(self,
         base: nn.Module,          # estimator y -> x_hat, image by image; always asked in eval mode
-        sigma: float,             # std of the noise, in the units of `y`; 0: the base model itself
+        sigma_g: float,           # std of the noise, in the units of `y`; 0: the base model itself
         k: int | None = None,     # draws, i.e. base model calls a measurement; None: 50 as in the thesis, or at most 10,000 if `tol` is given
         *,
         tol: float | Sequence[float] | None = None,  # draw until the root mean square standard error of each answer is below; output units; one number, or one a measurement
-        antithetic: bool = True,  # True: pairs +delta, -delta (k even): no error from the linear part
+        antithetic: bool | None = None,  # True: pairs +delta, -delta (k even): no error from the linear part; None: pairs where k is even
         clamp: tuple | None = None,  # (low, high) for each draw, numbers or (C, 1, 1), in output units
         seed: int | Sequence[int] | None = None,  # None: fresh noise at each call; a number, or one a measurement: the same noise each time
         chunk: int | None = None,  # noisy measurements forwarded at a time: bounds memory, not the result; None: what memory and cache allow
     ):
         super().__init__()
         k = k if k is not None else 50 if tol is None else 10_000
-        _check_settings(base, sigma, k, tol, antithetic, clamp, seed, chunk)
-        self.base, self.sigma, self.k, self.antithetic, self.chunk = base, float(sigma), int(k), bool(antithetic), chunk
+        _check_settings(base, sigma_g, k, tol, antithetic, clamp, seed, chunk)
+        self.base, self.sigma_g, self.k, self.antithetic, self.chunk = base, float(sigma_g), int(k), k % 2 == 0 if antithetic is None else antithetic, chunk
         self.seed = tuple(seed) if isinstance(seed, Sequence) else seed
         self.tol = tuple(tol) if isinstance(tol, Sequence) else tol
         for name, bound in zip(("low", "high"), clamp or (None, None)):
@@ -206,7 +206,7 @@ class SmoothedModel(nn.Module):
 
     def _ask(self, y: Tensor, grad: bool, error: bool) -> Estimate:
         "Draw as the settings say."
-        if self.sigma == 0:
+        if self.sigma_g == 0:
             mean = _answer(self, y)
             return Estimate(mean, torch.zeros_like(mean), torch.ones(len(y), dtype=torch.long))
         seed, signs = int(torch.randint(2**63 - 1, ())) if self.seed is None else self.seed, 2 if self.antithetic else 1
@@ -233,5 +233,5 @@ class SmoothedModel(nn.Module):
 
     def extra_repr(self) -> str:  # the settings, for print(model)
         "Name the settings."
-        return (f"sigma={self.sigma}, k={self.k}, tol={self.tol}, antithetic={self.antithetic}, "
+        return (f"sigma_g={self.sigma_g}, k={self.k}, tol={self.tol}, antithetic={self.antithetic}, "
                 f"clamp={self.low is not None}, seed={self.seed}, chunk={self.chunk}")
