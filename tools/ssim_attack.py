@@ -25,7 +25,7 @@ from rs_sr.runtime import Results, Team
 from rs_sr.evaluation import best_sigma_g
 from rs_sr.attacks import smooth_pgd
 from rs_sr.smoothing import SmoothedModel
-from rs_sr.runtime import step_generator
+from rs_sr.runtime import generator
 from rs_sr.study import study_grid, study_models, subset
 
 KINDS, EPS_RELS, STEPS, K, BATCH = ("noise0.2", "noise0.3", "adv0.05", "adv0.1", "edsr-ssim-proj-adv0.02"), (0.05, 0.1, 0.2), 40, 16, 6
@@ -34,9 +34,9 @@ OUT = Path(__file__).resolve().parent.parent / "data" / "results"
 
 def attacked(model: nn.Module, y: torch.Tensor, x: torch.Tensor, eps_rel: float, sigma: float, test: SRDataset, seed: int) -> torch.Tensor:
     "Find measurements whose answers are least like the ground truth."
-    loss, eps, generator = ssim_loss(test.normalization), eps_from_rel(eps_rel, y), step_generator(y.device, seed)
-    worst = apgd(model, y, x, eps, steps=STEPS, loss=loss, start=y + 1e-3 * torch.randn(y.shape, generator=generator), generator=generator)
-    return smooth_pgd(SmoothedModel(model, sigma, K), y, x, eps, k=4, steps=STEPS, start=worst, loss=loss, generator=generator) if sigma else worst
+    loss, eps, rng = ssim_loss(test.normalization), eps_from_rel(eps_rel, y), generator(y.device, seed)
+    worst = apgd(model, y, x, eps, steps=STEPS, loss=loss, start=y + 1e-3 * torch.randn(y.shape, generator=rng), generator=rng)
+    return smooth_pgd(SmoothedModel(model, sigma, K), y, x, eps, k=4, steps=STEPS, start=worst, loss=loss, generator=rng) if sigma else worst
 
 
 if __name__ == "__main__":

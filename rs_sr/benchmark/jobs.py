@@ -25,7 +25,7 @@ from ..runtime import kept_memory
 from ..attacks import cosine_steps, pgd
 from ..physics import eps_from_rel
 from ..smoothing import SmoothedModel
-from ..runtime import step_generator
+from ..runtime import generator
 from ..training import TrainConfig, prepare, training_step
 from ..evaluation import THESIS_SIGMAS, best_sigma_g
 from ..evaluation import tune_sigma_g
@@ -80,14 +80,14 @@ def bench_smooth(
         smoothed = partial(SmoothedModel, f, sigma, clamp=clamp)
         target = smoothed(k=draws, antithetic=False, seed=setup.seed + 1).estimate(y).rms
         truth = smoothed(k=long_run, seed=setup.seed + 2).estimate(y).mean
-        generator, passes = step_generator(y.device, setup.seed), []
+        rng, passes = generator(y.device, setup.seed), []
         def engine(parts):
             answers = [smoothed(tol=tol.tolist()).estimate(part) for part, tol in parts]
             passes.append(torch.cat([a.draws for a in answers if a.draws is not None]).float().mean().item())
             return torch.cat([a.mean for a in answers])
         for batch in dict.fromkeys((len(y), 1)):
             parts = list(zip(y.split(batch), target.split(batch)))
-            reference = lambda: torch.cat([thesis_smooth(f, part, sigma, draws, clamp, generator) for part, _ in parts])
+            reference = lambda: torch.cat([thesis_smooth(f, part, sigma, draws, clamp, rng) for part, _ in parts])
             passes.clear()
             timing, errors = interleave(reference, lambda: engine(parts), rounds=setup.rounds, device=y.device, per=len(y),
                 compare=lambda *answers: [(a - truth).square().mean((1, 2, 3)).tolist() for a in answers], desc=f"smooth {sigma:g}, batch {batch}")
@@ -114,7 +114,7 @@ def bench_pgd(
         eps, fewer = eps_from_rel(eps_rel, y), math.ceil(0.7 * steps)
         ways: dict[str, dict[str, Any]] = {f"{steps} steps": {"steps": steps}, f"as strong in {fewer} steps": {"steps": fewer, "random_start": False, "step_size": cosine_steps(eps, fewer)}}
         for way, options in ways.items():
-            starts = [step_generator(y.device, setup.seed) for _ in range(2)]
+            starts = [generator(y.device, setup.seed) for _ in range(2)]
             timing, errors = interleave(lambda: thesis_pgd(f, y, x, eps, steps, starts[0]), lambda: pgd(f, y, x, eps, generator=starts[1], return_output=True, **options),
                 rounds=setup.rounds, device=y.device, per=batch, compare=lambda *answers: [mse_loss(out, x).item() for _, out in answers], desc=f"pgd, batch {batch}")
             one, two = np.mean(errors, 0)
@@ -143,11 +143,11 @@ def bench_tune(
     "Time the choice of the smoothing level."
     from tqdm.auto import tqdm
     f, dataset = UNetSR.from_pretrained(model).to(setup.device), setup.dataset(crop=crop)
-    images, generator = list(dict.fromkeys(setup.chosen(dataset, setup.tune_images or setup.images))), step_generator(setup.device, setup.seed)
+    images, rng = list(dict.fromkeys(setup.chosen(dataset, setup.tune_images or setup.images))), generator(setup.device, setup.seed)
     (y, x), n, plain, quick, scores = dataset.batch(images, setup.device), len(images), [], [], []
-    thesis_pgd(f, y[:1], x[:1], 1.0, 1, generator)  # a first, untimed touch
+    thesis_pgd(f, y[:1], x[:1], 1.0, 1, rng)  # a first, untimed touch
     for i, radius in enumerate(tqdm(radii, desc="tune", unit="radius", delay=2, leave=False)):
-        seconds, rated = timed(lambda: thesis_tune(f, y, x, radius, sigmas, draws, generator), setup.device)
+        seconds, rated = timed(lambda: thesis_tune(f, y, x, radius, sigmas, draws, rng), setup.device)
         plain.append(seconds); scores.append(rated.cpu())
         if i not in (0, len(radii) // 2, len(radii) - 1): continue
         seconds, frame = timed(lambda: tune_sigma_g({model: f}, dataset, sigmas, radii, images=images, metric="ssim", k=6, error=0.01, seed=setup.seed), setup.device)
@@ -172,12 +172,12 @@ def bench_train(
     for batch, crop in sizes:
         config = TrainConfig("photos", "unused", batch_size=batch, crop=crop, region=max(168, crop))
         live = setup.dataset("train", crop=crop, region=config.region, train=True)
-        order, n = step_generator("cpu", setup.seed), steps or max(1, 128 // batch)
+        order, n = generator("cpu", setup.seed), steps or max(1, 128 // batch)
         draw = lambda: torch.randint(len(live), (batch,), generator=order)
         y, x = setup.dataset("train", crop=crop).batch(range(len(live)), setup.device)
         for compiled in dict.fromkeys((False, setup.compile)):
             torch.manual_seed(setup.seed)
-            plain, noise = UNetSR().to(setup.device).train(), step_generator(setup.device, setup.seed)
+            plain, noise = UNetSR().to(setup.device).train(), generator(setup.device, setup.seed)
             net, fast = prepare(config, deepcopy(plain))
             adam, model = torch.optim.Adam(plain.parameters(), lr=1e-3), cast(UNetSR, torch.compile(net)) if compiled else net
             ours = lambda y, x, generator: training_step(config, net, model, fast, y, x, generator)
@@ -186,8 +186,8 @@ def bench_train(
             def engine():
                 for _ in range(n): ours(*live.batch(draw().tolist(), setup.device), noise)
             first = (y[:batch], x[:batch])
-            losses = [thesis_step(plain, adam, *first, config.sigma_f, step_generator(setup.device, 1))]
-            seconds, loss = timed(lambda: ours(*first, step_generator(setup.device, 1)).item(), setup.device)
+            losses = [thesis_step(plain, adam, *first, config.sigma_f, generator(setup.device, 1))]
+            seconds, loss = timed(lambda: ours(*first, generator(setup.device, 1)).item(), setup.device)
             gap = abs(loss / losses[0] - 1)
             timing, _ = interleave(reference, engine, rounds=setup.rounds, device=setup.device, per=n * batch, contexts=(nullcontext, kept_memory), settle=True, desc=f"train {batch} x {crop}")
             rows.append({"work": "train", "size": f"batch {batch}, crop {crop}" + ", compiled" * compiled, "unit": "ms an image", **timing, "check": "loss of the first step, relative difference (at most 0.0001)",

@@ -64,7 +64,7 @@ def _teaser(models, levels, dataset, frame, eps_rel, k, path, seed):
     from rs_sr.evaluation import smooth
     from rs_sr.plots import plot_reconstructions
     from rs_sr.runtime import atomic
-    from rs_sr.runtime import step_generator
+    from rs_sr.runtime import generator
     names = list(models)
     standard = frame[frame.model == names[0]].pivot_table(index="image", columns="eps_rel", values="psnr", aggfunc="min")
     i = dataset.names.index((standard[0.0] - standard[eps_rel]).idxmax() if 0.0 in standard else standard[eps_rel].idxmin())
@@ -72,7 +72,7 @@ def _teaser(models, levels, dataset, frame, eps_rel, k, path, seed):
     pictures: dict
     to_pixels, pictures = lambda z: dataset.normalization.to_pixels(z, clamp=True).cpu(), {}
     for name in names:
-        attacked = pgd(models[name], y, x, eps_from_rel(eps_rel, y), generator=step_generator(y.device, seed))
+        attacked = pgd(models[name], y, x, eps_from_rel(eps_rel, y), generator=generator(y.device, seed))
         if not pictures: pictures = {"LR": to_pixels(y), "attacked LR": to_pixels(attacked)}
         label = {"standard": "standard", "adversarially trained": "adversarial"}.get(DEMO[name], f"smoothed {levels[name][0]:g}")
         pictures[label] = smooth(models[name], attacked, levels[name][0], k, dataset, seed).cpu()

@@ -16,7 +16,7 @@ from ..data import SRDataset
 from .protocol import attack_batch, attack_name, smooth, usual_steps
 from ..metrics import mse, psnr, ssim
 from ..models import interpolations, is_exact
-from ..runtime import Results, Team, fingerprint, frozen, kept_memory, row_key, step_generator
+from ..runtime import Results, Team, fingerprint, frozen, kept_memory, row_key, generator
 
 # %% ../../nbs/evaluation/03_loop.ipynb #9e59db7e
 def _rows(job, work, part, y, x):
@@ -27,7 +27,7 @@ def _rows(job, work, part, y, x):
     seeds = [int(np.random.SeedSequence([job["seed"], i]).generate_state(1)[0]) for i in part]
     with torch.autocast(y.device.type, torch.bfloat16, enabled=low):
         attacked, answer = attack_batch(model, y, x, job["eps_rel"], job["attack"], steps=job["steps"], sigma=job["sigmas"][0],
-            attack_k=work.attack_k, surrogates=work.surrogates.get(job["model"], ()), generator=step_generator(y.device, *key), answer=0.0 in job["sigmas"])
+            attack_k=work.attack_k, surrogates=work.surrogates.get(job["model"], ()), generator=generator(y.device, *key), answer=0.0 in job["sigmas"])
     for sigma in job["sigmas"]:
         with torch.autocast(y.device.type, torch.bfloat16, enabled=low):
             pixels = to_pixels(answer.float(), clamp=True) if answer is not None and not sigma else smooth(model, attacked, sigma, job["k"], work.dataset, seeds)

@@ -23,7 +23,7 @@ from ..physics import eps_from_rel
 from ..smoothing import SmoothedModel
 from ..attacks import attack_ensemble
 from ..attacks import top_singular_direction
-from ..runtime import step_generator
+from ..runtime import generator
 from .statistics import summarise
 from .protocol import smooth
 from .adapter import DeclaredPairs, declared, interpolation_rows
@@ -68,7 +68,7 @@ class _Run:
 # %% ../../nbs/evaluation/08_report.ipynb #f4bc02cb
 def _measure(run, part, y, x, eps_rel):
     "Measure some photographs at one radius."
-    eps, rng, f, attack = eps_from_rel(eps_rel, y), step_generator(run.device, run.seed, part[0], int(eps_rel * 1e6)), run.f, "ensemble" if eps_rel else "none"
+    eps, rng, f, attack = eps_from_rel(eps_rel, y), generator(run.device, run.seed, part[0], int(eps_rel * 1e6)), run.f, "ensemble" if eps_rel else "none"
     def worst_for(model): return attack_ensemble(model, y, x, eps, passes=run.passes + 20 * len(run.surrogates), surrogates=run.surrogates, generator=rng).y if eps else y
     for name, model in run.plain.items(): run.add(part, run.pixels(model, model.attack(y, x, eps)), x, name, eps_rel, "exact" if eps else "none")
     worst = worst_for(f)
@@ -91,7 +91,7 @@ def _measure_locally(run, part, y, x, eps_rel):
     "Measure what depends on no attack: the steepest direction, and the error of k draws."
     norm = run.pairs.normalization
     if run.f.differentiable:
-        try: run.gain(part, y, top_singular_direction(run.f, y, eps_from_rel(eps_rel, y), steps=max(2, run.passes // 20), generator=step_generator(run.device, run.seed, part[0])), eps_rel, "top singular")
+        try: run.gain(part, y, top_singular_direction(run.f, y, eps_from_rel(eps_rel, y), steps=max(2, run.passes // 20), generator=generator(run.device, run.seed, part[0])), eps_rel, "top singular")
         except (RuntimeError, NotImplementedError): pass  # PyTorch cannot differentiate it forwards
     for sigma in run.sigmas:
         g = SmoothedModel(run.f, sigma, max(4, run.k), antithetic=run.k % 2 == 0, clamp=norm.model_range(), seed=run.seed)

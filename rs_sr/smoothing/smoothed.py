@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 from ..runtime import free_memory, frozen, pass_bytes
-from ..runtime.seeds import _draw_seeds
+from ..runtime import draw_seeds
 
 # %% ../../nbs/smoothing/01_smoothed.ipynb #3af03ad1
 class Estimate(NamedTuple):
@@ -32,7 +32,7 @@ class Estimate(NamedTuple):
 # %% ../../nbs/smoothing/01_smoothed.ipynb #8e0b31d6
 def _names(seed: int | Sequence[int], n: int) -> list:
     "Name the draws of a call: each by one seed, or by one for each measurement."
-    return _draw_seeds(seed, n) if isinstance(seed, int) else list(zip(*(_draw_seeds(s, n) for s in seed)))
+    return draw_seeds(seed, n) if isinstance(seed, int) else list(zip(*(draw_seeds(s, n) for s in seed)))
 
 def _noise(y: Tensor, names: list, rows: list[int]) -> Tensor:
     "Make the noise of some draws for some measurements of a batch, (draws, rows, ...)."

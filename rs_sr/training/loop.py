@@ -20,7 +20,7 @@ from ..metrics import psnr, ssim
 from ..physics import Projection
 from ..runtime import atomic, provenance
 from .checkpoint import load_checkpoint, save_checkpoint
-from ..runtime import step_generator
+from ..runtime import generator
 from .config import TrainConfig
 from .step import batches, learning_rate, make_network, perturb, prepare, training_step
 
@@ -35,7 +35,7 @@ def validate(
     to_pixels, rows = lambda z: pairs.normalization.to_pixels(z.float(), clamp=True), []
     for start in range(0, len(pairs), 16):
         y, x = pairs.batch(range(start, min(start + 16, len(pairs))), device)
-        worse = perturb(config, model, y, x, step_generator(device, start))
+        worse = perturb(config, model, y, x, generator(device, start))
         if config.projected: worse = Projection(config.scale)(worse)
         if config.method == "denoiser": x = y
         with frozen(model, y), torch.no_grad():
@@ -80,8 +80,8 @@ def train(
     with kept_memory():
         for epoch, y, x in batches(train_set, config, step, total, device, share=share, ahead=device.type == "cuda"):
             for group in optimizer.param_groups: group["lr"] = learning_rate(config, step, total)
-            generator = step_generator(device, config.seed, step, share[0] if "adversarial" in config.method else 0)
-            losses.append(training_step(config, net, model, optimizer, y, x, generator, share=share))
+            rng = generator(device, config.seed, step, share[0] if "adversarial" in config.method else 0)
+            losses.append(training_step(config, net, model, optimizer, y, x, rng, share=share))
             if share[1] > 1: _average_statistics(net, accelerator)
             step += 1
             validating, saving = step in validate_at, main and (step == total or time.time() - saved > config.checkpoint_seconds)
