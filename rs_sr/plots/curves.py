@@ -6,120 +6,146 @@
 __all__ = ['LABELS', 'plot_metric_vs_eps', 'plot_metric_vs_sigma', 'plot_bars', 'plot_attack_comparison']
 
 # %% ../../nbs/plots/02_curves.ipynb #1f201725
-import re
 from collections.abc import Sequence
+from typing import Any
 import numpy as np
-from .style import INTERPOLATION, _is_interpolation, house_style, method_colours
+from .style import INTERPOLATION, house_style, line_with_band, method_colours, panels, ramp
 
 # %% ../../nbs/plots/02_curves.ipynb #bf079a73
 LABELS = {"psnr": "PSNR (dB)", "ssim": "SSIM", "mse": "MSE (squared pixel units)"}
+_POINT = ["model", "attack", "sigma_g", "eps_rel"]
 
-def _checked(summary, metric: str | Sequence[str]) -> list[str]:
-    "Refuse a table that cannot be drawn; return the metrics as a list."
-    import pandas as pd
+def _metrics(metric: str | Sequence[str]) -> list[str]:
+    "Return the metrics as a list; refuse unknown ones."
     metrics = [metric] if isinstance(metric, str) else list(metric)
-    if not metrics or set(metrics) - set(LABELS): raise ValueError(f"metric must be among {list(LABELS)}, got {metric!r}")
-    if not isinstance(summary, pd.DataFrame): raise ValueError(f"summary must be a DataFrame, got {type(summary).__name__}")
-    point = ["model", "attack", "sigma_g", "eps_rel"]
-    missing = [c for c in (*point, *(f"{m}{end}" for m in metrics for end in ("", "_lo", "_hi"))) if c not in summary]
-    if missing: raise ValueError(f"summary lacks the columns {missing}; make it with rs_sr.evaluation.summarise")
-    if summary.empty: raise ValueError("summary has no rows, so there is nothing to draw")
-    double = summary[summary.duplicated(point)][point]
-    if len(double): raise ValueError(f"summary has several rows for {double.iloc[0].to_dict()}; keep one scale, number of steps and number of draws")
+    if not metrics or set(metrics) - set(LABELS):
+        raise ValueError(f"metric must be among {list(LABELS)}, got {metric!r}")
     return metrics
+
+def _check(summary, metrics: list[str]) -> None:
+    "Refuse a table that cannot be drawn."
+    import pandas as pd
+    if not isinstance(summary, pd.DataFrame):
+        raise ValueError(f"summary must be a DataFrame, got {type(summary).__name__}")
+    needed = [*_POINT, "method", "level", *(f"{m}{end}" for m in metrics for end in ("", "_lo", "_hi"))]
+    if missing := [column for column in needed if column not in summary]:
+        raise ValueError(f"summary lacks the columns {missing}; make it with rs_sr.evaluation.summarise")
+    if summary.empty: raise ValueError("summary has no rows, so there is nothing to draw")
+    double = summary[summary.duplicated(_POINT)][_POINT]
+    if len(double):
+        raise ValueError(f"summary has several rows for {double.iloc[0].to_dict()}; "
+                         "keep one scale, number of steps and number of draws")
 
 # %% ../../nbs/plots/02_curves.ipynb #741776ac
 def _attacked(summary, attack: str):
     "Keep the rows that `attack` means; clean and exact ones always."
-    own = np.where(summary.sigma_g > 0, attack, attack.removesuffix("-smooth"))
+    own = np.where(summary.sigma_g > 0, attack, attack.removeprefix("smooth_"))
     always = summary.attack.isin(["none", "exact"])
     if not always.all() and not (summary.attack == own).any():
         raise ValueError(f"no row has attack {attack!r}; summary holds {sorted(set(summary.attack))}")
     return summary[always | (summary.attack == own)].sort_values("eps_rel", kind="stable", ignore_index=True)
 
-def _ramp(n: int) -> list:
-    "n colours for ordered levels, dark to light."
-    import matplotlib
-    return [matplotlib.colormaps["cividis"](t) for t in np.linspace(0, 0.85, n)]
-
-def _panels(rows: int, columns: int, width: float, height: float, **options):
-    "A figure that pyplot has forgotten, so that notebooks show it once, with its axes (rows, columns)."
-    import matplotlib.pyplot as plt
-    fig, axes = plt.subplots(rows, columns, figsize=(width, height), squeeze=False, layout="constrained", **options)
-    plt.close(fig)
-    return fig, axes
-
-def _grid(rows: Sequence, metrics: Sequence[str], draw, legend: dict, height: float):
+def _panel_grid(rows: Sequence, metrics: Sequence[str], draw, legend: dict, height: float):
     "A figure with a panel for each row and metric, drawn by draw(ax, row, metric), and one legend."
     with house_style():
-        fig, axes = _panels(len(rows), len(metrics), 3.5 * len(metrics) + 0.6, height * len(rows) + 0.4)
+        width = 3.5 * len(metrics) + 0.6
+        fig, axes = panels(len(rows), len(metrics), width=width, height=height * len(rows) + 0.4)
         for row, line in zip(rows, axes):
-            for ax, m in zip(line, metrics): draw(ax, row, m); ax.set_ylabel(LABELS[m])
+            for ax, metric in zip(line, metrics):
+                draw(ax, row, metric)
+                ax.set_ylabel(LABELS[metric])
         fig.legend(*axes[0, 0].get_legend_handles_labels(), **legend)
     return fig
 
-def _spread(part, m: str) -> np.ndarray: return np.clip([part[m] - part[f"{m}_lo"], part[f"{m}_hi"] - part[m]], 0, None)
+def _error_bars(rows, metric: str) -> np.ndarray:
+    "Distances from the mean to both ends of the interval, (2, rows)."
+    ends = [rows[metric] - rows[f"{metric}_lo"], rows[f"{metric}_hi"] - rows[metric]]
+    return np.clip(ends, 0, None)
 
-def _line(ax, x, part, m: str, color, **look):
-    "A line with its interval as a band."
-    ax.plot(x, part[m], color=color, **look)
-    ax.fill_between(x, part[f"{m}_lo"], part[f"{m}_hi"], color=color, alpha=0.13, lw=0)
-
-def _grey(models) -> dict[str, dict]:
-    "Line of each interpolation: grey, dashed in several ways."
-    return {m: {"color": INTERPOLATION, "ls": ("--", ":", "-.")[i % 3]} for i, m in enumerate(filter(_is_interpolation, dict.fromkeys(models)))}
+def _grey_dashes(summary) -> dict[str, str]:
+    "Line style of each linear estimator, dashed in several ways."
+    names = dict.fromkeys(summary.model[summary.method == "linear"])
+    return {name: ("--", ":", "-.")[i % 3] for i, name in enumerate(names)}
 
 # %% ../../nbs/plots/02_curves.ipynb #2cf7c43b
 def plot_metric_vs_eps(
     summary,  # DataFrame of `summarise`
     metric: str | Sequence[str] = "psnr",  # "psnr" (dB), "ssim" or "mse"; several are drawn side by side
     *,
-    attack: str = "pgd",  # "pgd": on f, passed on to g; "pgd-smooth": on g itself where sigma_g > 0
+    attack: str = "pgd",  # "pgd": on f, passed on to g; "smooth_pgd": on g itself where sigma_g > 0
 ):  # -> Figure
     "Draw a metric against the attack radius, one line for each model and sigma_g."
-    metrics = _checked(summary, metric)
+    metrics = _metrics(metric)
+    _check(summary, metrics)
     chosen = _attacked(summary, attack)
-    colours, greys = method_colours(summary.model), _grey(summary.model)
-    levels, radii = sorted({0.0, *chosen.sigma_g}), sorted(set(chosen.eps_rel))
+    colours, dashes = method_colours(summary), _grey_dashes(summary)
+    levels = sorted({0.0, *chosen.sigma_g})
     def draw(ax, _, m):
-        for (model, sigma), line in chosen.groupby(["model", "sigma_g"], sort=False):
-            i = levels.index(sigma)
-            look = {"color": colours[model], "ls": ("-", (0, (5, 1)), "-.", ":")[i % 4], "marker": "osD^vP"[i % 6]}
-            _line(ax, line.eps_rel, line, m, **greys.get(model, look), label=f"{model}, $\\sigma_g$ = {sigma:g}" if sigma else model)
-        ax.set_xscale("function", functions=(lambda v: np.sign(v) * np.sqrt(np.abs(v)), lambda v: np.sign(v) * v**2))
-        ax.set_xticks(radii, [f"{e:g}" for e in radii])
+        for (model, sigma_g), line in chosen.groupby(["model", "sigma_g"], sort=False):
+            look = _line_look(levels.index(sigma_g))
+            if model in dashes: look = {"linestyle": dashes[model]}
+            label = f"{model}, $\\sigma_g$ = {sigma_g:g}" if sigma_g else model
+            line_with_band(ax, line, x="eps_rel", metric=m, color=colours[model], label=label, **look)
+        _square_root_scale(ax, sorted(set(chosen.eps_rel)))
         ax.set_xlabel("relative attack radius eps_rel (model units)")
-    return _grid([None], metrics, draw, {"loc": "outside lower center", "ncols": 1 + len(metrics)}, 3.4)
+    return _panel_grid([None], metrics, draw, {"loc": "outside lower center", "ncols": 1 + len(metrics)}, 3.4)
+
+def _line_look(i: int) -> dict[str, Any]:
+    "Line style and marker of the i-th smoothing level."
+    return {"linestyle": ("-", (0, (5, 1)), "-.", ":")[i % 4], "marker": "osD^vP"[i % 6]}
+
+def _square_root_scale(ax, ticks: list[float]) -> None:
+    "Spread small radii on the horizontal axis."
+    def root(v): return np.sign(v) * np.sqrt(np.abs(v))
+    def square(v): return np.sign(v) * v**2
+    ax.set_xscale("function", functions=(root, square))
+    ax.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
 
 # %% ../../nbs/plots/02_curves.ipynb #1bbc4c20
 def plot_metric_vs_sigma(
     summary,  # DataFrame of `summarise` with several sigma_g for a model
     metric: str | Sequence[str] = "psnr",  # "psnr" (dB), "ssim" or "mse"; several are drawn side by side
     *,
-    attack: str = "pgd",  # "pgd": on f, passed on to g; "pgd-smooth": on g itself where sigma_g > 0
+    attack: str = "pgd",  # "pgd": on f, passed on to g; "smooth_pgd": on g itself where sigma_g > 0
 ):  # -> Figure, a row of panels for each model that has at least two sigma_g
     "Draw a metric against sigma_g, one line for each attack radius, and mark the best level."
-    metrics = _checked(summary, metric)
+    metrics = _metrics(metric)
+    _check(summary, metrics)
     chosen = _attacked(summary, attack).sort_values("sigma_g")
-    models = [m for m in dict.fromkeys(summary.model) if chosen[chosen.model == m].sigma_g.nunique() > 1]
-    if not models: raise ValueError("no model in summary has two or more sigma_g; evaluate with several, for example sigma_g=(0, 0.1, 0.2)")
-    chosen = chosen[chosen.model.isin(models)]
-    radii = sorted(set(chosen.eps_rel))
+    levels = chosen.groupby("model").sigma_g.nunique()
+    models = [model for model in dict.fromkeys(summary.model) if levels.get(model, 0) > 1]
+    if not models:
+        raise ValueError("no model in summary has two or more sigma_g; "
+                         "evaluate with several, for example sigma_g=(0, 0.1, 0.2)")
+    radii = sorted(set(chosen[chosen.model.isin(models)].eps_rel))
     def draw(ax, model, m):
-        for eps_rel, colour in zip(radii, _ramp(len(radii))):
+        for eps_rel, colour in zip(radii, ramp(len(radii))):
             line = chosen[(chosen.model == model) & (chosen.eps_rel == eps_rel)]
             if line.empty: continue
+            line_with_band(ax, line, x="sigma_g", metric=m, color=colour, label=f"{eps_rel:g}", marker="o")
             best = line.loc[line[m].idxmin() if m == "mse" else line[m].idxmax()]
-            _line(ax, line.sigma_g, line, m, colour, marker="o", label=f"{eps_rel:g}")
-            ax.plot(best.sigma_g, best[m], "*", color=colour, ms=12, mec="black", mew=0.7, zorder=5, gid="best")
+            ax.plot(best.sigma_g, best[m], "*", color=colour, ms=12, mec="black", mew=0.7,
+                    zorder=5, gid="best")
         ax.set(xlabel="smoothing level $\\sigma_g$ (model units)", title=model)
-    return _grid(models, metrics, draw, {"loc": "outside right upper", "title": "eps_rel"}, 2.3)
+    return _panel_grid(models, metrics, draw, {"loc": "outside right upper", "title": "eps_rel"}, 2.3)
 
 # %% ../../nbs/plots/02_curves.ipynb #ef6c38a4
-def _sigma_f(model: str) -> float:
-    "Read the training noise off a model's name; NaN where it does not tell."
-    found = re.search(r"noise-?(\d*\.?\d+)", model)
-    return float(found[1]) if found else 0.0 if "standard" in model else np.nan
+def _bars_of(chosen):
+    "The rows that become bars, with the column sigma_f."
+    bars = chosen[chosen.method.isin(["noise", "standard"])]
+    bars = bars.assign(sigma_f=bars.level.where(bars.method == "noise", 0.0)).sort_values("sigma_g")
+    if bars.empty:
+        raise ValueError('no network was trained with method "noise" or "standard", so no bar has a sigma_f')
+    if bars.duplicated(["sigma_f", "sigma_g"]).any():
+        raise ValueError("two models have the same sigma_f and sigma_g; keep one of them")
+    return bars
+
+def _bar_places(bars, width: float):
+    "Horizontal place of each bar: groups by sigma_f, each centred on its number."
+    groups = sorted(set(bars.sigma_f))
+    place = bars.groupby("sigma_f").cumcount()
+    size = bars.groupby("sigma_f").sigma_g.transform("size")
+    return bars.sigma_f.map(groups.index) + width * (place - (size - 1) / 2)
 
 # %% ../../nbs/plots/02_curves.ipynb #6da41186
 def plot_bars(
@@ -127,55 +153,81 @@ def plot_bars(
     eps_rel: float,  # attack radius to draw
     *,
     metric: str | Sequence[str] = ("psnr", "ssim"),  # several are drawn side by side
-    attack: str = "pgd",  # "pgd": on f, passed on to g; "pgd-smooth": on g itself where sigma_g > 0
+    attack: str = "pgd",  # "pgd": on f, passed on to g; "smooth_pgd": on g itself where sigma_g > 0
     bottom: float = 0.0,  # where the axis of the first metric begins; 0: lengths of bars compare
 ):  # -> Figure
     "Draw grouped bars: a group for each sigma_f, a bar for each sigma_g, interpolation as grey lines."
-    metrics = _checked(summary, metric)
+    metrics = _metrics(metric)
+    _check(summary, metrics)
     chosen = _attacked(summary, attack)
-    if not (chosen.eps_rel == eps_rel).any(): raise ValueError(f"no row has eps_rel {eps_rel}; summary holds {sorted(set(chosen.eps_rel))}")
+    if not (chosen.eps_rel == eps_rel).any():
+        raise ValueError(f"no row has eps_rel {eps_rel}; summary holds {sorted(set(chosen.eps_rel))}")
     chosen = chosen[chosen.eps_rel == eps_rel]
-    plain, greys = chosen[chosen.model.map(_is_interpolation)], _grey(chosen.model)
-    bars = chosen.drop(plain.index)
-    bars = bars.assign(sigma_f=bars.get("sigma_f", bars.model.map(_sigma_f))).dropna(subset="sigma_f").sort_values("sigma_g")
-    if bars.empty: raise ValueError("no model tells its sigma_f; name it like unet-x2-noise0.1 or add a column sigma_f")
-    if bars.duplicated(["sigma_f", "sigma_g"]).any(): raise ValueError("two models have the same sigma_f and sigma_g; keep one of them")
-    groups, levels = sorted(set(bars.sigma_f)), sorted(set(bars.sigma_g))
-    place, size = bars.groupby("sigma_f").cumcount(), bars.groupby("sigma_f").sigma_g.transform("size")
-    x, width = bars.sigma_f.map(groups.index) + 0.8 / len(levels) * (place - (size - 1) / 2), 0.8 / len(levels)
+    bars, plain = _bars_of(chosen), chosen[chosen.method == "linear"]
+    levels, dashes = sorted(set(bars.sigma_g)), _grey_dashes(chosen)
     def draw(ax, _, m):
-        for sigma, colour in zip(levels, _ramp(len(levels))):
-            part = bars[bars.sigma_g == sigma]
-            ax.bar(x[part.index], part[m], width, yerr=_spread(part, m), color=colour, ecolor="0.3", error_kw={"lw": 0.8}, label=f"$\\sigma_g$ = {sigma:g}")
-        for model, value in zip(plain.model, plain[m]): ax.axhline(value, **greys[model], label=model)
-        ax.set_xticks(range(len(groups)), [f"{s:g}" for s in groups])
+        _draw_bars(ax, bars, m, levels)
+        for model, value in zip(plain.model, plain[m]):
+            ax.axhline(value, color=INTERPOLATION, ls=dashes[model], label=model)
         ax.set(xlabel="training noise $\\sigma_f$ (model units)", title=f"eps_rel = {eps_rel:g}")
-        ax.grid(axis="x", visible=False)
         if m == metrics[0]: ax.set_ylim(bottom=bottom)
-    return _grid([None], metrics, draw, {"loc": "outside lower center", "ncols": 4}, 2.6)
+    return _panel_grid([None], metrics, draw, {"loc": "outside lower center", "ncols": 4}, 2.6)
+
+# %% ../../nbs/plots/02_curves.ipynb #4d625df8
+def _draw_bars(ax, bars, metric: str, levels: list[float]) -> None:
+    "Draw the bars of one metric with their intervals."
+    width = 0.8 / len(levels)
+    x = _bar_places(bars, width)
+    for sigma_g, colour in zip(levels, ramp(len(levels))):
+        part = bars[bars.sigma_g == sigma_g]
+        ax.bar(x[part.index], part[metric], width, yerr=_error_bars(part, metric), color=colour, ecolor="0.3",
+               error_kw={"lw": 0.8}, label=f"$\\sigma_g$ = {sigma_g:g}")
+    groups = sorted(set(bars.sigma_f))
+    ax.set_xticks(range(len(groups)), [f"{s:g}" for s in groups])
+    ax.grid(axis="x", visible=False)
 
 # %% ../../nbs/plots/02_curves.ipynb #2c1e0338
 def plot_attack_comparison(
     summary,  # DataFrame of `summarise` with both attacks for a smoothed model
     metric: str | Sequence[str] = "psnr",  # "psnr" (dB), "ssim" or "mse"; several are drawn side by side
     *,
-    attacks: Sequence[str] = ("pgd", "pgd-smooth"),  # the one on f, then the one on g
+    attacks: Sequence[str] = ("pgd", "smooth_pgd"),  # the one on f, then the one on g
 ):  # -> Figure, a row of panels for each model and sigma_g that has both
     "Draw attack on f against attack on g for each radius, with intervals."
-    metrics = _checked(summary, metric)
+    metrics = _metrics(metric)
+    _check(summary, metrics)
     if len(attacks) != 2: raise ValueError(f"attacks must name two attacks, got {attacks!r}")
     smooth = summary[summary.sigma_g > 0].sort_values("eps_rel")
-    pairs = [pair for pair in smooth.groupby(["model", "sigma_g"]) if set(attacks) <= set(pair[1].attack)]
-    if not pairs: raise ValueError(f"no smoothed model has both attacks {tuple(attacks)}; summary holds {sorted(set(summary.attack))}")
-    colours = method_colours(summary.model)
+    groups = smooth.groupby(["model", "sigma_g"])
+    pairs = [(key, rows) for key, rows in groups if set(attacks) <= set(rows.attack)]
+    if not pairs:
+        raise ValueError(f"no smoothed model has both attacks {tuple(attacks)}; "
+                         f"summary holds {sorted(set(summary.attack))}")
+    colours = method_colours(summary)
     def draw(ax, pair, m):
-        (model, sigma), rows = pair
-        radii = sorted(set(rows[rows.attack.isin(attacks)].eps_rel))
-        for attack, name, shift, face in zip(attacks, "fg", (-0.1, 0.1), ("white", colours[model])):
-            part = rows[rows.attack == attack]
-            ax.errorbar([radii.index(e) + shift for e in part.eps_rel], part[m], _spread(part, m), fmt={"f": "o", "g": "s"}[name],
-                        ms=5, color=colours[model], mfc=face, label=f"attack on {name} ({attack})")
-        for value in rows[rows.attack == "none"][m]: ax.axhline(value, color="0.2", lw=1, ls=":", label="not attacked")
-        ax.set_xticks(range(len(radii)), [f"{e:g}" for e in radii])
-        ax.set(xlabel="relative attack radius eps_rel (model units)", title=f"{model}, $\\sigma_g$ = {sigma:g}")
-    return _grid(pairs, metrics, draw, {"loc": "outside lower center", "ncols": 3}, 2.4)
+        (model, sigma_g), rows = pair
+        _draw_pair(ax, rows, m, attacks, colours[model])
+        title = f"{model}, $\\sigma_g$ = {sigma_g:g}"
+        ax.set(xlabel="relative attack radius eps_rel (model units)", title=title)
+    return _panel_grid(pairs, metrics, draw, {"loc": "outside lower center", "ncols": 3}, 2.4)
+
+# %% ../../nbs/plots/02_curves.ipynb #881076a9
+def _draw_pair(ax, rows, metric: str, attacks: Sequence[str], colour: str) -> None:
+    "Draw two points a radius: hollow for the attack on f, filled for the one on g."
+    radii = sorted(set(rows[rows.attack.isin(attacks)].eps_rel))
+    looks = (("f", "o", -0.1, "white"), ("g", "s", 0.1, colour))
+    for attack, (target, marker, offset, face) in zip(attacks, looks):
+        part = rows[rows.attack == attack]
+        places = [radii.index(eps_rel) + offset for eps_rel in part.eps_rel]
+        ax.errorbar(places, part[metric], _error_bars(part, metric), fmt=marker, ms=5, color=colour, mfc=face,
+                    label=f"attack on {target} ({attack})")
+    for value in rows[rows.attack == "none"][metric]:
+        ax.axhline(value, color="0.2", lw=1, ls=":", label="not attacked")
+    ax.set_xticks(range(len(radii)), [f"{eps_rel:g}" for eps_rel in radii])
+
+# %% ../../nbs/plots/02_curves.ipynb #fcb05e46
+def _panels(rows, columns, width, height, **options): return panels(rows, columns, width=width, height=height)
+def _line(ax, x, part, m, color, **look):
+    line_with_band(ax, part.assign(_x=x), x="_x", metric=m, color=color, label=look.get("label"),
+                   linestyle=look.get("ls", "-"), marker=look.get("marker", ""))
+_ramp = ramp

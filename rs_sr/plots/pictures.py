@@ -7,11 +7,11 @@ __all__ = ['detailed_region', 'plot_reconstructions']
 
 # %% ../../nbs/plots/03_pictures.ipynb #67b05f74
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 from torch import Tensor
 from ..metrics import psnr, ssim
-from .curves import _panels
-from .style import PALETTE, house_style
+from .style import PALETTE, house_style, panels
 
 # %% ../../nbs/plots/03_pictures.ipynb #9feb1a0a
 def detailed_region(
@@ -20,60 +20,122 @@ def detailed_region(
 ) -> tuple[int, int, int]:  # (top, left, side), pixels; the first one if several are equal
     "Find the square with the largest variance, summed over channels, in a grid of squares."
     image = hr.reshape(-1, *hr.shape[-2:]).float()
-    side = side or max(min(image.shape[-2:]) // 4, 1)
-    if not 1 <= side <= min(image.shape[-2:]): raise ValueError(f"side must be between 1 and {min(image.shape[-2:])}, got {side}")
+    shorter = min(image.shape[-2:])
+    side = side or max(shorter // 4, 1)
+    if not 1 <= side <= shorter: raise ValueError(f"side must be between 1 and {shorter}, got {side}")
     squares = image.unfold(1, side, side).unfold(2, side, side)
     variance = squares.var((-2, -1), correction=0).sum(0)
     row, column = divmod(int(variance.argmax()), variance.shape[1])
     return row * side, column * side, side
 
 # %% ../../nbs/plots/03_pictures.ipynb #49c429f1
-def _titled(pictures: Mapping[str, Tensor], hr: Tensor) -> list[tuple[str, str, Tensor]]:
-    "Check the pictures of a row; return name, figures and picture (1, C, H, W) of each, the ground truth last."
-    if not isinstance(pictures, Mapping) or not pictures: raise ValueError(f"images must be a dictionary name -> picture, or a list of (label, dictionary), got {pictures!r:.60}")
-    batch = lambda t: t[None] if isinstance(t, Tensor) and t.ndim == 3 else t
-    result, hr = [], batch(hr)
-    for name, picture in pictures.items():
-        try: figures = f"{psnr(batch(picture), hr).item():.2f} dB, {ssim(batch(picture), hr).item():.3f}"
-        except (TypeError, ValueError) as error: raise ValueError(f"picture {name!r} cannot be compared with hr: {error}") from error
-        result.append((name, figures, batch(picture)))
-    return [*result, ("HR", "PSNR, SSIM", hr)]
+@dataclass(frozen=True)
+class _Picture:
+    "A picture of a row."
+    name: str  # title
+    figures: str  # PSNR and SSIM, in words
+    image: Tensor  # (1, C, H, W), pixels
 
-def _show(ax, picture: Tensor, framed: bool):
-    image = picture[0].detach().cpu().float().clamp(0, 1).permute(1, 2, 0).numpy()
-    ax.imshow(image.squeeze(), cmap="gray", vmin=0, vmax=1, interpolation="nearest" if framed else "antialiased")
-    ax.set(xticks=[], yticks=[]); ax.grid(False)
-    for spine in ax.spines.values(): spine.set(visible=framed, color=PALETTE["noise"][0], lw=1.2)
+def _batch(t): return t[None] if isinstance(t, Tensor) and t.ndim == 3 else t
+
+def _row(pictures: Mapping[str, Tensor], hr: Tensor) -> list[_Picture]:
+    "Check the pictures of a row and measure them; the ground truth comes last."
+    if not isinstance(pictures, Mapping) or not pictures:
+        raise ValueError("images must be a dictionary name -> picture, or a list of (label, dictionary), "
+                         f"got {pictures!r:.60}")
+    result, hr = [], _batch(hr)
+    for name, image in pictures.items():
+        image = _batch(image)
+        try:
+            figures = f"{psnr(image, hr).item():.2f} dB, {ssim(image, hr).item():.3f}"
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"picture {name!r} cannot be compared with hr: {error}") from error
+        result.append(_Picture(name, figures, image))
+    return [*result, _Picture("HR", "PSNR, SSIM", hr)]
+
+# %% ../../nbs/plots/03_pictures.ipynb #168161ca
+def _table(images, hr) -> list[tuple[str, list[_Picture]]]:
+    "Label and pictures of each row; refuse rows that do not fit together."
+    rows = [("", images)] if isinstance(images, Mapping) else list(images)
+    truths: list[Any] = list(hr) if isinstance(hr, (list, tuple)) else [hr] * len(rows)
+    if not rows or len(truths) != len(rows):
+        raise ValueError(f"need one hr, or one for each of {len(rows)} rows, got {len(truths)}")
+    table = [(label, _row(pictures, x)) for (label, pictures), x in zip(rows, truths)]
+    names = {tuple(picture.name for picture in row) for _, row in table}
+    if len(names) > 1: raise ValueError("all rows need pictures of the same names in the same order")
+    return table
+
+# %% ../../nbs/plots/03_pictures.ipynb #3114f5b7
+_FRAME = PALETTE["noise"][0]  # colour around the enlarged region
+
+@dataclass(frozen=True)
+class _Region:
+    "The square that is enlarged, in pixels."
+    top: int
+    left: int
+    side: int
+
+    def cut(self, image: Tensor) -> Tensor:
+        return image[..., self.top:self.top + self.side, self.left:self.left + self.side]
+
+    def far_corner(self, height: int, width: int) -> tuple[float, float, float, float]:
+        "Place of an inset in the corner away from the region, as shares of the axes."
+        right = 0.55 * (self.left + self.side / 2 < width / 2)
+        up = 0.55 * (self.top + self.side / 2 > height / 2)
+        return right, up, 0.45, 0.45
+
+def _region(zoom: tuple[int, int, int] | None, hr: Tensor) -> _Region:
+    "The wanted region, or the one of largest variance; refuse one outside the picture."
+    top, left, side = zoom or detailed_region(hr)
+    h, w = hr.shape[-2:]
+    if not (0 <= top <= h - side and 0 <= left <= w - side and side > 0):
+        raise ValueError(f"zoom {zoom} does not lie inside the picture of {h} x {w} pixels")
+    return _Region(top, left, side)
+
+# %% ../../nbs/plots/03_pictures.ipynb #195d284c
+def _show(ax, image: Tensor, framed: bool) -> None:
+    "Draw an image without axes."
+    values = image[0].detach().cpu().float().clamp(0, 1).permute(1, 2, 0).numpy()
+    sampling = "nearest" if framed else "antialiased"
+    ax.imshow(values.squeeze(), cmap="gray", vmin=0, vmax=1, interpolation=sampling)
+    ax.set(xticks=[], yticks=[])
+    ax.grid(False)
+    for spine in ax.spines.values(): spine.set(visible=framed, color=_FRAME, lw=1.2)
+
+def _draw_picture(ax, below, picture: _Picture, region: _Region) -> None:
+    "Draw a picture with its region framed, and the region enlarged in the axes `below`, or inset if None."
+    from matplotlib.patches import Rectangle
+    if below is None: below = ax.inset_axes(region.far_corner(*picture.image.shape[-2:]))
+    _show(ax, picture.image, False)
+    _show(below, region.cut(picture.image), True)
+    corner = (region.left - 0.5, region.top - 0.5)
+    ax.add_patch(Rectangle(corner, region.side, region.side, fill=False, ec=_FRAME, lw=1.2))
 
 # %% ../../nbs/plots/03_pictures.ipynb #8537bb03
 def plot_reconstructions(
-    images: Mapping[str, Tensor] | Sequence[tuple[str, Mapping[str, Tensor]]],  # {name: picture}, or a list of (row label, {name: picture}); pictures (C, H, W) or (1, C, H, W) in [0, 1]
+    # {name: picture}, or a list of (row label, {name: picture}); pictures (C, H, W) or (1, C, H, W) in [0, 1]
+    images: Mapping[str, Tensor] | Sequence[tuple[str, Mapping[str, Tensor]]],
     hr: Tensor | Sequence[Tensor],  # ground truth, drawn last; one for all rows, or a list with one a row
     *,
-    zoom: tuple[int, int, int] | None = None,  # (top, left, side) of the enlarged region, pixels; None: `detailed_region(hr)`
-    inset: bool = False,  # True: enlarge inside the picture, in the corner away from the region; False: in a row of its own
+    # (top, left, side) of the enlarged region, pixels; None: `detailed_region(hr)`
+    zoom: tuple[int, int, int] | None = None,
+    # True: enlarge inside the picture, in the corner away from the region; False: in a row of its own
+    inset: bool = False,
     width: float = 1.4,  # of one picture, inches
 ):  # -> Figure
-    "Draw pictures in rows with PSNR and SSIM; zoom=None enlarges the square of largest variance of `hr`, in a grid of quarters."
-    from matplotlib.patches import Rectangle
-    rows = [("", images)] if isinstance(images, Mapping) else list(images)
-    truths: list[Any] = list(hr) if isinstance(hr, (list, tuple)) else [hr] * len(rows)
-    if not rows or len(truths) != len(rows): raise ValueError(f"need one hr, or one for each of {len(rows)} rows, got {len(truths)}")
-    table = [_titled(pictures, x) for (_, pictures), x in zip(rows, truths)]
-    if len({tuple(name for name, *_ in row) for row in table}) > 1: raise ValueError("all rows need pictures of the same names in the same order")
-    lines = len(rows) * (1 if inset else 2)
+    "Draw pictures in rows with PSNR and SSIM, and enlarge one region of each."
+    table = _table(images, hr)
+    step = 1 if inset else 2  # rows of axes for each row of pictures
+    lines, columns = step * len(table), len(table[0][1])
     with house_style():
-        fig, axes = _panels(lines, len(table[0]), width * len(table[0]), width * lines + 0.3 * len(rows), gridspec_kw={"wspace": 0.03, "hspace": 0.03})
-        for r, ((label, _), row) in enumerate(zip(rows, table)):
-            top, left, side = zoom or detailed_region(row[-1][2])
-            h, w = row[-1][2].shape[-2:]
-            if not (0 <= top <= h - side and 0 <= left <= w - side and side > 0): raise ValueError(f"zoom {zoom} does not lie inside the picture of {h} x {w} pixels")
-            for c, (name, figures, picture) in enumerate(row):
-                ax = axes[r * lines // len(rows), c]
-                corner = (0.55 * (left + side / 2 < w / 2), 0.55 * (top + side / 2 > h / 2), 0.45, 0.45)
-                part = ax.inset_axes(corner) if inset else axes[2 * r + 1, c]
-                _show(ax, picture, False); _show(part, picture[..., top:top + side, left:left + side], True)
-                ax.add_patch(Rectangle((left - 0.5, top - 0.5), side, side, fill=False, ec=PALETTE["noise"][0], lw=1.2))
-                ax.set_title(figures if r else f"{name}\n{figures}", fontsize=7.5)
-            axes[r * lines // len(rows), 0].set_ylabel(label)
+        height = width * lines + 0.3 * len(table)
+        fig, axes = panels(lines, columns, width=width * columns, height=height, gap=0.03)
+        for r, (label, row) in enumerate(table):
+            region = _region(zoom, row[-1].image)
+            for c, picture in enumerate(row):
+                below = None if inset else axes[2 * r + 1, c]
+                _draw_picture(axes[r * step, c], below, picture, region)
+                title = picture.figures if r else f"{picture.name}\n{picture.figures}"
+                axes[r * step, c].set_title(title, fontsize=7.5)
+            axes[r * step, 0].set_ylabel(label)
     return fig
