@@ -5,7 +5,8 @@ torch: the networks, and the antialiased `interpolate` that makes the measuremen
 numpy, scipy, pandas: arrays, exact worst cases and confidence bounds, result tables;
 pillow: photographs from disk; matplotlib, ipywidgets: figures and the explorer;
 torchmetrics, scikit-image: SSIM and its independent check; accelerate: one training loop for CPU and GPUs;
-safetensors: weights without pickle; psutil: free memory; tqdm: progress bars; fastcore: the command line.
+safetensors: weights without pickle; psutil: free memory; filelock: tables that several processes write; tqdm: progress bars;
+fastcore: the command line.
 
 What the extras are for:
 data: kagglehub fetches ImageNet mini; log: tensorboard shows training curves; all: these and hub;
