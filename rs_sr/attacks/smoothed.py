@@ -7,7 +7,7 @@ __all__ = ['smooth_pgd', 'random_direction', 'top_singular_direction']
 
 # %% ../../nbs/attacks/05_smoothed.ipynb #87f8d641
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 import torch
 from torch import Tensor, nn
@@ -15,8 +15,7 @@ from .ball import _ascend, _check, _norm, _worse, project
 from .gradient import cosine_steps
 from .losses import squared_error
 from ..runtime import frozen
-from ..smoothing import SmoothedModel
-from ..smoothing.smoothed import _chunk, _draws, _mean, _names, _noise
+from ..smoothing import SmoothedModel, chunk_size, mean_over, noise_seeds, seeded_noise
 
 # %% ../../nbs/attacks/05_smoothed.ipynb #5a819e7c
 def _unclamped(model: nn.Module, k: int) -> SmoothedModel:
@@ -29,15 +28,13 @@ def _seeds(y: Tensor, generator: torch.Generator | None) -> list[int]:
     "Draw one seed for each image, so that its noise does not depend on its batch."
     return torch.randint(2**62, (len(y),), generator=generator, device=generator.device if generator else "cpu").tolist()
 
-def _parts(g: SmoothedModel, z: Tensor, names: list, *along: Tensor):
+def _parts(g: SmoothedModel, z: Tensor, seeds: list, *along: Tensor) -> Iterator[tuple]:
     "Yield noisy copies of `z`, at most a chunk at a time, with the rows of other tensors that belong to them."
-    chunk, pairs = _chunk(g, z), 1 + g.antithetic
-    size = max(1, chunk // (pairs * len(z)))
-    for some in (names[i:i + size] for i in range(0, len(names), size)):
-        noise = g.sigma_g * _noise(z, some, list(range(len(z))))
-        copies = (torch.cat([z + noise, z - noise]) if g.antithetic else z + noise).flatten(0, 1)
+    chunk = g.chunk or chunk_size(g.base, z)
+    for some in g.draws(seeds, range(len(z))).split(chunk):
+        copies = some.copies(z)
         rows = torch.arange(len(copies), device=z.device) % len(z)
-        for i in range(0, len(copies), chunk): yield copies[i:i + chunk], rows[i:i + chunk], *(t[rows[i:i + chunk]] for t in along)
+        for part in some.slices(chunk): yield copies[part], rows[part], *(t[rows[part]] for t in along)
 
 # %% ../../nbs/attacks/05_smoothed.ipynb #51e8e806
 def _pull(g: SmoothedModel, z: Tensor, names: list, scalar: Callable, aim: Tensor) -> Tensor:
@@ -60,7 +57,7 @@ def _inner(out: Tensor, weight: Tensor) -> Tensor: return out * weight
 
 def _average(g: SmoothedModel, z: Tensor, names: list) -> Tensor:
     "Estimate the mean of the draws without gradients."
-    with torch.no_grad(): return _mean(_draws(g, z, names, list(range(len(z))), grad=False)).float()
+    with torch.no_grad(): return mean_over(g.outputs(z, names)).float()
 
 def _gradient(g: SmoothedModel, z: Tensor, x: Tensor, names: list, objective: str, loss: Callable) -> Tensor:
     "Take the gradient of either objective at the measurements `z`."
@@ -105,7 +102,7 @@ def smooth_pgd(
     size = step_size if callable(step_size) else cosine_steps(radius, steps) if step_size is None else lambda _: step_size
     g, judge = _unclamped(smoothed, k), _unclamped(smoothed, max(check, 1))
     n, m = g.k // (1 + g.antithetic), judge.k // (1 + judge.antithetic)
-    names = _names(_seeds(y, generator), (n * steps if fresh else n) + m)  # the last m are for judging
+    names = noise_seeds(_seeds(y, generator), (n * steps if fresh else n) + m)  # the last m are for judging
     judged = {math.ceil(i * steps / 4) for i in range(start is None, 5)} if check else set()
     e, velocity = torch.zeros_like(y) if start is None else project(start.detach() - y, radius), torch.zeros_like(y)
     worst, worst_loss = None, torch.full((len(y),), -math.inf, device=y.device)
@@ -154,7 +151,7 @@ def top_singular_direction(
     "Move each measurement along the direction to which the model is most sensitive."
     if steps < 1 or k < 1: raise ValueError(f"steps and k must be at least 1, got {steps} and {k}")
     y, loss, g = y.detach(), _values(loss or squared_error), _unclamped(model, k)
-    names = _names(_seeds(y, generator), g.k // (1 + g.antithetic))
+    names = noise_seeds(_seeds(y, generator), g.k // (1 + g.antithetic))
     v = random_direction(torch.zeros_like(y), 1.0, generator)
     with frozen(g.base, y), torch.autocast(y.device.type, enabled=False):
         for _ in range(steps):

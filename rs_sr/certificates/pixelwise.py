@@ -21,7 +21,7 @@ from .reconstruction import Certificate
 from ..physics import grey_levels
 from ..physics import IMAGENET_MINI, Normalization
 from ..runtime import atomic
-from ..smoothing.smoothed import _wide
+from ..smoothing import wide_dtype
 
 # %% ../../nbs/certificates/04_pixelwise.ipynb #f1c01e6e
 @dataclass(frozen=True)
@@ -134,7 +134,7 @@ class _Moments:
         while len(self.rows) >= self.block or (self.rows and len(self.far) == self.k):
             rows, self.rows = torch.stack(self.rows[:self.block]), self.rows[self.block:]
             self.top += _top_eigenvalue(rows)*len(rows)/self.k
-            self.total = self.total + rows.to(_wide(rows)).sum(0)
+            self.total = self.total + rows.to(wide_dtype(rows)).sum(0)
 
 # %% ../../nbs/certificates/04_pixelwise.ipynb #82607af2
 @torch.no_grad()
@@ -156,7 +156,7 @@ def certify_mean(
     settings: dict[str, Any] = dict(normalization=normalization, chunk=chunk)
     pilot = max(100, k//10)
     seeds = draw_seeds(planned_seed(None, seed), k + pilot)
-    c = sum((a.to(_wide(a)).sum(0, keepdim=True) for a in answers(model, y, sigma, seeds[k:], **settings)), torch.zeros(())).float()/pilot
+    c = sum((a.to(wide_dtype(a)).sum(0, keepdim=True) for a in answers(model, y, sigma, seeds[k:], **settings)), torch.zeros(())).float()/pilot
     R = 1.02*max(float(distance_to(c)(a).max()) for a in answers(model, y, sigma, seeds[k:], **settings)) + 1e-6
     truth = None if x is None else normalization.to_pixels(x, clamp=True) if normalization else x.clamp(0, 1)
     seen, errors, D = _Moments(c, R, k, block), [], [float(torch.maximum(z, 1 - z).cpu().double().norm()) for z in (c, c if truth is None else truth)]
@@ -167,7 +167,7 @@ def certify_mean(
             bar.update(len(some))
     share, n = alpha/4, c.numel()
     cut, lam = tail_band(torch.tensor(seen.far).clamp(max=D[0]).numpy(), share), R*R*upper_mean(min(1., seen.top/R**2), k, share)
-    fixed = 0. if truth is None else float((c.to(_wide(c)).flatten() + seen.total/k - truth.to(_wide(c)).flatten()).norm()) + R*(1 + math.sqrt(2*math.log(1/share)))/math.sqrt(k)
+    fixed = 0. if truth is None else float((c.to(wide_dtype(c)).flatten() + seen.total/k - truth.to(wide_dtype(c)).flatten()).norm()) + R*(1 + math.sqrt(2*math.log(1/share)))/math.sqrt(k)
     made = []
     for r in radii:
         t = r/sigma

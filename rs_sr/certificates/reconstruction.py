@@ -21,7 +21,7 @@ from ..metrics import ssim
 from ..models import is_exact
 from ..physics import IMAGENET_MINI, Normalization, grey_levels
 from ..runtime import draw_seeds
-from ..smoothing.smoothed import _wide
+from ..smoothing import wide_dtype
 
 # %% ../../nbs/certificates/03_reconstruction.ipynb #c69b647b
 @dataclass(frozen=True)
@@ -148,7 +148,7 @@ def certify(
         seed = planned_seed(file, seed)
         pilot = draw_seeds(seed, k + max(100, k//10))[k:]  # none of the draws that certify
         settings: dict[str, Any] = dict(normalization=normalization, chunk=chunk)
-        reference = pixels(x) if x is not None else (sum((a.to(_wide(a)).sum(0, keepdim=True) for a in answers(model, y, sigma, pilot, **settings)), torch.zeros(()))/len(pilot)).to(y.dtype)
+        reference = pixels(x) if x is not None else (sum((a.to(wide_dtype(a)).sum(0, keepdim=True) for a in answers(model, y, sigma, pilot, **settings)), torch.zeros(()))/len(pilot)).to(y.dtype)
         n, D = reference.numel(), float(torch.maximum(reference, 1 - reference).cpu().double().norm())
         groups = {b: [(f"error {b}.{j}", _group(b, j, distance_to(reference))) for j in range(B//b)] for b in sorted(means)}
         losses = dict(sum(groups.values(), [])) | ({f"SSIM {j}": _group(1, j, lambda a: 1 - ssim(a, reference.expand_as(a))) for j in range(B)} if with_ssim else {})

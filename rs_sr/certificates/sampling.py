@@ -15,8 +15,7 @@ import torch
 from torch import Tensor, nn
 from ..physics import IMAGENET_MINI, Normalization
 from ..runtime import atomic, draw_seeds, frozen
-from ..smoothing import SmoothedModel
-from ..smoothing.smoothed import _draws, _wide
+from ..smoothing import Draws, noisy_outputs, wide_dtype
 
 # %% ../../nbs/certificates/02_sampling.ipynb #37a77538
 @torch.no_grad()
@@ -32,9 +31,9 @@ def answers(
     "Draw independent answers to noisy copies of a measurement."
     if len(y) != 1: raise ValueError(f"y must be one measurement, (1, ...), got {tuple(y.shape)}; certify images one by one")
     if not sigma > 0: raise ValueError(f"sigma must be above 0, got {sigma}; without noise nothing can be certified")
-    g = SmoothedModel(model, sigma, 2, antithetic=False, chunk=chunk)
+    draws = Draws(list(seeds), [0], sigma)
     with frozen(model, y):
-        for out in _draws(g, y, list(seeds), [0], False):
+        for out in noisy_outputs(model, y, draws, chunk=chunk):
             out = out[:, 0]
             yield normalization.to_pixels(out, clamp=True) if normalization else out.clamp(0, 1)
 
@@ -97,7 +96,7 @@ def sample_losses(
             with _bar(k, done) as bar:
                 for some in answers(model, y, sigma, seeds[done:], **settings):
                     for name, loss in losses.items(): found[name][done:done + len(some)] = loss(some).cpu().double().numpy()
-                    if mean: total = total + some.sum(0, dtype=_wide(some)).cpu().numpy()
+                    if mean: total = total + some.sum(0, dtype=wide_dtype(some)).cpu().numpy()
                     done += len(some)
                     bar.update(len(some))
                     if file and time.monotonic() - saved > 30: _save(file, seed, k, done, found, total); saved = time.monotonic()
@@ -110,7 +109,7 @@ def distance_to(
     x: Tensor,  # reference, (1, ...), pixels
 ) -> Callable[[Tensor], Tensor]:  # loss: l2 distance of each answer, in pixels
     "Measure the l2 distance to a reference."
-    return lambda answer: torch.linalg.vector_norm((answer - x.to(answer)).flatten(1), dim=1, dtype=_wide(answer))
+    return lambda answer: torch.linalg.vector_norm((answer - x.to(answer)).flatten(1), dim=1, dtype=wide_dtype(answer))
 
 # %% ../../nbs/certificates/02_sampling.ipynb #6dbf7688
 class _Several(nn.Module):
