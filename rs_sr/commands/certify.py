@@ -26,7 +26,8 @@ def _radii(text):
 
 def _trained(names):
     "Noise level at which each network was trained."
-    cards = pretrained_models().set_index("name").sigma_f
+    shipped = pretrained_models().set_index("name")
+    cards = shipped.level.where(shipped.method == "noise", 0.0)
     if without := [n for n in names if not cards.get(n, 0)]: raise ValueError(f"the card of {', '.join(without)} names no training noise; give --sigma, or one of {', '.join(cards[cards > 0].index)}")
     return {n: [float(cards[n])] for n in names}
 

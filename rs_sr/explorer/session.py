@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.nn.functional import interpolate
 from ..data import EXTENSIONS, center_region, load_photo, sample_photos
 from ..physics import IMAGENET_MINI, check_scale, degrade
-from ..models.pretrained import _WEIGHTS
+from ..models import WEIGHTS
 from ..models import load_network
 from ..runtime import inference_copy
 from ..attacks import cosine_steps, pgd
@@ -61,7 +61,7 @@ class Lab:
         self.folder = Path(folder) if folder else sample_photos("test")
         self.photos: dict[str, Tensor | None] = {p.name: None for p in sorted(self.folder.glob("*")) if p.suffix.lower() in EXTENSIONS}
         if not self.photos: raise ValueError(f"no photographs in {self.folder}; give a folder with PNG or JPEG files")
-        cards = {p.parent.name: json.loads(p.read_text())["config"] for p in sorted(_WEIGHTS.glob("*-x*/training.json")) if not p.parent.name.startswith("denoiser")}
+        cards = {p.parent.name: json.loads(p.read_text())["config"] for p in sorted(WEIGHTS.glob("*-x*/training.json")) if not p.parent.name.startswith("denoiser")}
         self.scales = {name: scale for name, (_, scale) in (models or {}).items()} | {name: card["scale"] for name, card in cards.items()}
         self._projects = {name for name, card in cards.items() if card.get("projected")}
         self._networks = {name: inference_copy(model) for name, (model, _) in (models or {}).items()}

@@ -6,12 +6,13 @@
 __all__ = ['LinearFilter', 'fit_filter']
 
 # %% ../../nbs/models/05_filters.ipynb #201a620a
+from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 from ..data import SRDataset
-from ..physics import IMAGENET_MINI, Normalization, enlargement_matrix
-from ..physics import eps_from_rel
-from .linear import Interpolation, worst_linear
+from .linear import Interpolation, worst_spectrum
+from .record import Record
+from ..physics import IMAGENET_MINI, Normalization, enlargement_matrix, eps_from_rel
 
 # %% ../../nbs/models/05_filters.ipynb #c21b03cc
 class LinearFilter(nn.Module):
@@ -24,15 +25,19 @@ class LinearFilter(nn.Module):
         gains: Tensor,  # (n, n), not negative, n = side of the measurement / scale
         scale: int = 2,  # factor with which the measurements were made
         mode: str = "bicubic",  # "bicubic" or "bilinear": whose vectors
-        normalization: Normalization = IMAGENET_MINI,  # between model space and the pixels in which the worst case counts
+        # between model space and the pixels in which the worst case counts
+        normalization: Normalization = IMAGENET_MINI,
+        *,
+        eps_rel: float = 0.0,  # of the attack that the gains were fitted against: the level in the record
     ):
         super().__init__()
-        if mode not in ("bilinear", "bicubic"): raise ValueError(f'mode must be "bilinear" or "bicubic", got {mode!r}')
-        if gains.ndim != 2 or gains.shape[0] != gains.shape[1] or (gains < 0).any(): raise ValueError(f"gains must be a square table without negative numbers, got shape {tuple(gains.shape)}, least {gains.min():.3g}")
-        self.scale, self.mode, self.normalization = scale, mode, normalization
+        _check(gains, mode)
+        self.scale, self.mode = scale, mode
+        self.normalization = normalization
+        self.record = Record(scale, "downsampling", "linear", float(eps_rel), network="filter")
         side = scale * len(gains)
         enlarge = enlargement_matrix(side, scale)
-        u, s, vh = torch.linalg.svd(Interpolation(mode, scale).matrix(side) if mode == "bicubic" else enlarge @ enlarge.T)
+        u, _, vh = torch.linalg.svd(Interpolation(mode, scale).matrix(side) if mode == "bicubic" else enlarge @ enlarge.T)
         self.register_buffer("gains", gains.double())
         self.register_buffer("v", u[:, :len(gains)], persistent=False)
         self.register_buffer("w", vh[:len(gains)].T.contiguous(), persistent=False)
@@ -41,7 +46,9 @@ class LinearFilter(nn.Module):
         y: Tensor,  # measurements, (B, C, H, W), model space
     ) -> Tensor:  # (B, C, n, n) float64: what the filter listens to
         "Take the coefficients of measurements."
-        if y.shape[-2:] != (len(self.w), len(self.w)): raise ValueError(f"this filter was made for measurements of {len(self.w)} x {len(self.w)} pixels, got {tuple(y.shape[-2:])}; fit one for them")
+        n = len(self.w)
+        if y.shape[-2:] != (n, n):
+            raise ValueError(f"this filter was made for measurements of {n} x {n} pixels, got {tuple(y.shape[-2:])}; fit one for them")
         return self.w.T @ y.double() @ self.w
 
     def extra_repr(self) -> str:  # the settings, for print(model)
@@ -60,47 +67,75 @@ class LinearFilter(nn.Module):
         eps: float,  # l2 radius, model units
     ) -> Tensor:  # measurements with the largest squared error in pixels that any perturbation can cause
         "Solve the attack exactly."
-        z = _worst(self.gains, self.spectrum(y), self.v.T @ x.double() @ self.v, _std(self.normalization, y.device), eps)
+        error = self.gains * self.spectrum(y) - self.v.T @ x.double() @ self.v
+        z = worst_spectrum(self.gains, error, self.normalization.std, eps)
         return (y.double() + self.w @ z @ self.w.T).to(y.dtype)
 
-def _std(normalization, device): return torch.as_tensor(normalization.std, dtype=torch.float64, device=device)[:, None, None]
-
-def _worst(gains, heard, wanted, std, eps):
-    "Find the coefficients of the worst perturbation."
-    b = (gains * heard - wanted) * std
-    return worst_linear((std * gains).flatten(), b.flatten(1), eps).view_as(b)
+def _check(gains: Tensor, mode: str):
+    "Refuse a family that there is not, and gains that are no table."
+    if mode not in ("bilinear", "bicubic"): raise ValueError(f'mode must be "bilinear" or "bicubic", got {mode!r}')
+    if gains.ndim == 2 and gains.shape[0] == gains.shape[1] and (gains >= 0).all(): return
+    shape, least = tuple(gains.shape), gains.min()
+    raise ValueError(f"gains must be a square table without negative numbers, got shape {shape}, least {least:.3g}")
 
 # %% ../../nbs/models/05_filters.ipynb #52c0454e
-def _gains(made, y, x, eps, steps):
-    "Fit the gains of one family; also tell their mean squared error."
-    heard, wanted, std = made.spectrum(y), made.v.T @ x.double() @ made.v, _std(made.normalization, y.device)
+class _Pairs(NamedTuple):
+    "Training photographs in the bases of one family."
+    heard: Tensor  # coefficients of the measurements, (N, C, n, n)
+    wanted: Tensor  # coefficients of the ground truth that the output can have, (N, C, n, n)
+    std: Tensor  # weight of each channel in pixels, (C, 1, 1)
+    rest: float  # squared error that no gains can remove
+    size: int  # number of elements, over which the mean is taken
+
+    def error(self, gains: Tensor, z: Tensor | float = 0.0) -> Tensor:
+        "Mean squared error in pixels, with a perturbation of coefficients z."
+        return ((gains * (self.heard + z) - self.wanted) * self.std).square().sum() / self.size + self.rest
+
+    def worst(self, gains: Tensor, eps: float) -> Tensor:
+        "Coefficients of the worst perturbations."
+        return worst_spectrum(gains, gains * self.heard - self.wanted, self.std.flatten().tolist(), eps)
+
+def _pairs(made: LinearFilter, y: Tensor, x: Tensor) -> _Pairs:
+    "Take the coefficients of photographs."
+    std = torch.as_tensor(made.normalization.std, dtype=torch.float64, device=y.device)[:, None, None]
+    wanted = made.v.T @ x.double() @ made.v
     rest = ((x.double() * std).square().sum() - (wanted * std).square().sum()) / y.numel()
-    def error(q, z): return ((q * (heard + z) - wanted) * std).square().sum() / y.numel() + rest
-    if not eps:
-        gains = ((wanted * heard * std**2).sum((0, 1)) / (heard * std).square().sum((0, 1)).clamp_min(1e-12)).clamp_min(0)
-        return error(gains, 0).item(), gains
-    gains = torch.ones_like(made.gains).requires_grad_()
+    return _Pairs(made.spectrum(y), wanted, std, rest, y.numel())
+
+# %% ../../nbs/models/05_filters.ipynb #ff3ac5cf
+def _regression(p: _Pairs) -> Tensor:
+    "Fit the gains without an attack: each is a regression with one unknown."
+    power = (p.heard * p.std).square().sum((0, 1)).clamp_min(1e-12)
+    return ((p.wanted * p.heard * p.std**2).sum((0, 1)) / power).clamp_min(0)
+
+def _descent(p: _Pairs, eps: float, steps: int) -> Tensor:
+    "Fit the gains against an attack by L-BFGS."
+    gains = torch.ones_like(p.heard[0, 0]).requires_grad_()
     search = torch.optim.LBFGS([gains], max_iter=steps, line_search_fn="strong_wolfe", tolerance_change=1e-9, history_size=20)
     def loss():
         search.zero_grad()
-        value = error(gains.clamp_min(0), _worst(gains.detach().clamp_min(0), heard, wanted, std, eps))
+        value = p.error(gains.clamp_min(0), p.worst(gains.detach().clamp_min(0), eps))
         value.backward()
         return value
     search.step(loss)
-    return loss().item(), gains.detach().clamp_min(0)
+    return gains.detach().clamp_min(0)
 
+# %% ../../nbs/models/05_filters.ipynb #bace2671
 def fit_filter(
     dataset: SRDataset,  # training photographs, all of one square size
     eps_rel: float,  # relative radius of the attack to be prepared for
     *,
     images: int = 64,  # the first so many of them
     steps: int = 100,  # of L-BFGS, at most
-) -> LinearFilter:
+) -> LinearFilter:  # the better of the two families; its record has eps_rel as its level
     "Find the gains with the least mean worst-case error."
     y, x = dataset.batch(range(min(images, len(dataset))))
-    n, fits = y.shape[-1] // dataset.scale, []
+    n, eps = y.shape[-1] // dataset.scale, eps_from_rel(eps_rel, y)
+    fits = []
     for mode in ("bicubic", "bilinear"):
-        made = LinearFilter(torch.ones(n, n), dataset.scale, mode, dataset.normalization)
-        fits.append((*_gains(made, y, x, eps_from_rel(eps_rel, y), steps), mode))
-    _, gains, mode = min(fits, key=lambda fit: fit[0])
-    return LinearFilter(gains, dataset.scale, mode, dataset.normalization)
+        pairs = _pairs(LinearFilter(torch.ones(n, n), dataset.scale, mode, dataset.normalization), y, x)
+        gains = _descent(pairs, eps, steps) if eps else _regression(pairs)
+        error = pairs.error(gains, pairs.worst(gains, eps))
+        fits.append((error.item(), mode, gains))
+    _, mode, gains = min(fits, key=lambda fit: fit[0])
+    return LinearFilter(gains, dataset.scale, mode, dataset.normalization, eps_rel=eps_rel)

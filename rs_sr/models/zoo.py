@@ -7,28 +7,30 @@ __all__ = ['load_network', 'pretrained_models']
 
 # %% ../../nbs/models/07_zoo.ipynb #1d4e06eb
 import json
+from dataclasses import asdict
 from pathlib import Path
 from .edsr import EDSR
-from .pretrained import Pretrained, _WEIGHTS, _folder_of
+from .pretrained import WEIGHTS, Pretrained, weights_folder
+from .record import Record, read_record
 from .unet import UNetSR
 
 # %% ../../nbs/models/07_zoo.ipynb #6ced6887
 def load_network(
     name_or_folder: str | Path,  # shipped weights or a folder, of either network; "user/repository" on the Hub: of a U-Net
-) -> Pretrained:  # in evaluation mode, float32, on the CPU
+) -> Pretrained:  # in evaluation mode, float32, on the CPU, with its record
     "Load a U-Net or an EDSR."
-    config = _folder_of(name_or_folder)/"config.json"
-    kind: type[Pretrained] = EDSR if config.is_file() and "blocks" in json.loads(config.read_text()) else UNetSR
+    config = weights_folder(name_or_folder)/"config.json"
+    deep = config.is_file() and "blocks" in json.loads(config.read_text())
+    kind: type[Pretrained] = EDSR if deep else UNetSR
     return kind.from_pretrained(name_or_folder)
 
 # %% ../../nbs/models/07_zoo.ipynb #2d0fa243
-def pretrained_models():  # -> DataFrame, one row a network: training, clean and attacked PSNR on `test`
-    "List the weights that ship with the package, with their measured figures."
+def pretrained_models():  # -> DataFrame, a row for each network: name, fields of `Record`, sigma_g, figures on `test`
+    "List the weights that ship with the package, with their records and their measured figures."
     import pandas as pd
     rows = []
-    for path in sorted(_WEIGHTS.glob("*/training.json")):
-        card = json.loads(path.read_text())
-        c = card["config"]
-        rows.append({"name": path.parent.name, "scale": c["scale"], "method": c["method"], "sigma_f": c["sigma_f"] if c["method"] == "noise" else 0.0,
-            "eps_rel": c["eps_rel"] if c["method"] == "adversarial" else 0.0, "residual": c["residual"], "sigma_g": card["sigma_g"], **card["figures"]})
+    for path in sorted(WEIGHTS.glob("*/training.json")):
+        card = json.loads(path.read_text(encoding="utf-8"))
+        record = read_record(path.parent) or Record()
+        rows.append({"name": path.parent.name, **asdict(record), "sigma_g": card["sigma_g"], **card["figures"]})
     return pd.DataFrame(rows)

@@ -4,11 +4,11 @@
 
 # %% auto #0
 __all__ = ['eps_from_rel', 'grey_levels', 'IMAGENET_MINI', 'Normalization', 'check_scale', 'degrade', 'enlargement_matrix',
-           'project_to_range', 'Projection']
+           'project_to_range', 'Projection', 'projection_matrix']
 
 # %% ../../nbs/physics/index.ipynb #4ccfee66
 from .units import eps_from_rel, grey_levels, IMAGENET_MINI, Normalization
-from .downsampling import check_scale, degrade, enlargement_matrix, project_to_range, Projection
+from .downsampling import check_scale, degrade, enlargement_matrix, project_to_range, Projection, projection_matrix
 
 # %% ../../nbs/physics/index.ipynb #d07236f4
-_all_ = ["eps_from_rel", "grey_levels", "IMAGENET_MINI", "Normalization", "check_scale", "degrade", "enlargement_matrix", "project_to_range", "Projection"]
+_all_ = ["eps_from_rel", "grey_levels", "IMAGENET_MINI", "Normalization", "check_scale", "degrade", "enlargement_matrix", "project_to_range", "Projection", "projection_matrix"]
