@@ -15,7 +15,7 @@ from torch.nn.functional import interpolate
 from ..data import SRDataset
 from ..physics import IMAGENET_MINI, Normalization, enlargement_matrix
 from ..runtime import frozen
-from ..models import Interpolation, worst_linear
+from ..models import Interpolation
 from ..metrics import psnr
 
 # %% ../../nbs/evaluation/06_adapter.ipynb #2347dbb5
@@ -113,18 +113,6 @@ class Enlargement(Interpolation):
     ) -> Tensor:  # (B, C, scale * h, scale * w)
         "Enlarge."
         return self.matrix(y.shape[-2]).to(y) @ y @ self.matrix(y.shape[-1]).to(y).T
-
-    def attack(self,
-        y: Tensor,  # measurements, (B, C, h, w)
-        x: Tensor,  # ground truth, (B, C, scale * h, scale * w)
-        eps: float,  # l2 radius, in the units of `y`
-    ) -> Tensor:  # measurements with the largest squared error in pixels that any perturbation can cause
-        "Solve the attack exactly."
-        (u, s, vh), (u2, s2, vh2) = (torch.linalg.svd(self.matrix(n).to(y.device), full_matrices=False) for n in y.shape[-2:])
-        std = torch.as_tensor(self.normalization.std, dtype=torch.float64, device=y.device)[:, None, None]
-        b = u.T @ ((self(y) - x).double() * std) @ u2
-        z = worst_linear((std * s[:, None] * s2).flatten(), b.flatten(1), eps).view_as(b)
-        return (y.double() + vh.T @ z @ vh2).to(y.dtype)
 
 # %% ../../nbs/evaluation/06_adapter.ipynb #5bef9a96
 def interpolation_rows(

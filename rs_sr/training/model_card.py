@@ -7,19 +7,29 @@ __all__ = ['export_weights', 'model_card', 'leaderboard_figures', 'write_figures
 
 # %% ../../nbs/training/05_model_card.ipynb #cf040714
 import json, math
-from dataclasses import fields
+from dataclasses import asdict, fields
 from pathlib import Path
+from typing import Any
+from torch import nn
 from ..data import SRDataset
-from ..models import load_network
+from ..models import Record, load_network, record_from_config
 from ..runtime import atomic, checksum
 from .config import TrainConfig
 from .loop import validate
 
 # %% ../../nbs/training/05_model_card.ipynb #e67b8f50
-def _write(folder, record):
-    "Write the record of weights, and the card that is made from it."
-    for name, text in (("training.json", json.dumps(record, indent=1) + "\n"), ("README.md", model_card(folder.name, record))):
-        with atomic(folder/name) as draft: draft.write_text(text)
+def _write(folder: Path, card: dict[str, Any]):
+    "Write what is known of weights, and the card that is made from it."
+    with atomic(folder/"training.json") as draft: draft.write_text(json.dumps(card, indent=1) + "\n", encoding="utf-8")
+    with atomic(folder/"README.md") as draft: draft.write_text(model_card(folder.name, card), encoding="utf-8")
+
+def _rounding_costs(config: TrainConfig, model: nn.Module, pairs: SRDataset) -> tuple[dict, float]:
+    "Round weights to 16 bits; return them, and what that costs in dB."
+    full = validate(config, model, pairs)
+    half = {k: v.half() if v.is_floating_point() else v for k, v in model.state_dict().items()}
+    if not all(v.isfinite().all() for v in half.values()): return half, math.inf
+    model.load_state_dict({k: v.float() for k, v in half.items()})
+    return half, full["psnr"] - validate(config, model, pairs)["psnr"]
 
 # %% ../../nbs/training/05_model_card.ipynb #48880d28
 def export_weights(
@@ -32,79 +42,143 @@ def export_weights(
     "Copy trained weights in half precision, with a model card."
     from safetensors.torch import save_file
     run, dest = Path(run), Path(dest)
-    record = json.loads((run/"training.json").read_text())
-    config = TrainConfig(**record["config"])
-    model = load_network(run)
-    full = validate(config, model, pairs)
-    half = {k: v.half() if v.is_floating_point() else v for k, v in model.state_dict().items()}
-    model.load_state_dict({k: v.float() for k, v in half.items()})
-    fits = all(v.isfinite().all() for v in half.values())
-    cost = full["psnr"] - validate(config, model, pairs)["psnr"] if fits else math.inf
-    if cost > 0.01: raise ValueError(f"rounding the weights of {run} to 16 bits costs {cost:.3f} dB; ship them with 32 bits")
+    card = json.loads((run/"training.json").read_text(encoding="utf-8"))
+    half, cost = _rounding_costs(TrainConfig(**card["config"]), load_network(run), pairs)
+    if cost > 0.01:
+        raise ValueError(f"rounding the weights of {run} to 16 bits costs {cost:.3f} dB; ship them with 32 bits")
     dest.mkdir(parents=True, exist_ok=True)
-    with atomic(dest/"model.safetensors") as draft: save_file({k: v.contiguous() for k, v in half.items()}, draft, {"format": "pt"})
+    with atomic(dest/"model.safetensors") as draft:
+        save_file({k: v.contiguous() for k, v in half.items()}, draft, {"format": "pt"})
     with atomic(dest/"config.json") as draft: draft.write_text((run/"config.json").read_text())
-    _write(dest, record | {"rounding_costs_db": round(cost, 5), "sha256": checksum(dest/"model.safetensors"), "sigma_g": sigma_g, "figures": figures or {}})
+    card["record"] = asdict(record_from_config(card["config"]))
+    measured = {"sigma_g": sigma_g, "figures": figures or {}}
+    _write(dest, card | {"rounding_costs_db": round(cost, 5), "sha256": checksum(dest/"model.safetensors")} | measured)
     return cost
 
 # %% ../../nbs/training/05_model_card.ipynb #d12e0376
-def _command(config: dict) -> str:
+_NOISE = {"sigma_f", "sigma_low"}
+_ATTACK = {"eps_rel", "attack_steps", "attack_step", "attack_start", "attack_draws"}
+_UNUSED = {"noise": _ATTACK, "denoiser": _ATTACK, "standard": _NOISE | _ATTACK, "adversarial": _NOISE | {"attack_draws"}}
+_NOT_SAID = {"data", "out", "checkpoint_seconds", "validations", "compile", "features", "channels", "blocks"}
+
+def _command(config: dict[str, Any]) -> str:
     "Write a run's settings as a command line; what is not named is the default."
-    noise, attack = {"sigma_f", "sigma_low"}, {"eps_rel", "attack_steps", "attack_step", "attack_start", "attack_draws"}
-    unused = {"noise": attack, "denoiser": attack, "standard": noise | attack, "adversarial": noise | {"attack_draws"}, "smooth-adversarial": set()}
-    skip = {"data", "out", "checkpoint_seconds", "validations", "compile", "features", "channels", "blocks"} | unused[config["method"]]
+    skip = _NOT_SAID | _UNUSED.get(config["method"], set())
     default = {f.name: f.default for f in fields(TrainConfig)}
-    given = [f"--{k}" if v is True else f"--{k} {v}" for k, v in config.items() if k not in skip and (v != default[k] or k in ("method", "sigma_f", "eps_rel"))]
-    return " ".join(["rs_sr_train", config["data"], config["out"], *given])
+    always = ("method", "sigma_f", "eps_rel")
+    given = [(k, v) for k, v in config.items() if k not in skip and (v != default[k] or k in always)]
+    options = [f"--{k}" if v is True else f"--{k} {v}" for k, v in given]
+    return " ".join(["rs_sr_train", config["data"], config["out"], *options])
+
+# %% ../../nbs/training/05_model_card.ipynb #cc065280
+def _strength(record: Record, config: dict[str, Any]) -> str:
+    "Say how strong the training was."
+    low, sigma_f = config.get("sigma_low"), config["sigma_f"]
+    noise = f", sigma_f = {sigma_f}" if low is None else f", sigma_f = {low:g} to {sigma_f:g}"
+    attack = f", eps_rel = {config['eps_rel']} ({config['attack_steps']} PGD steps)"
+    text = {"noise": noise, "denoiser": noise, "adversarial": attack, "smooth-adversarial": noise + attack}.get(record.method, "")
+    if record.projected: text += ", through the projection onto the range of the degradation"
+    return text + (f", {record.ssim_weight:g} (1 - SSIM) in the loss" if record.ssim_weight else "")
+
+def _introduction(name: str, record: Record, config: dict[str, Any]) -> str:
+    "Say what the network is and how to load it."
+    kind = "EDSR" if record.network == "edsr" else "U-Net"
+    task = " that takes noise off measurements" if record.method == "denoiser" else ""
+    residual = "with" if record.residual else "without"
+    network = "EDSR" if record.network == "edsr" else "UNetSR"
+    load = f'{network}.from_pretrained("{name}")'
+    lines = (f"from rs_sr.models import {network}, projected\nmodel = projected({load})" if record.projected
+             else f"from rs_sr.models import {network}\nmodel = {load}")
+    return (f"{kind}{task} for super-resolution by {record.scale} ({residual} residual connection), {record.method} training"
+            f"{_strength(record, config)}. Input: bilinearly enlarged photographs in model space.\n\n```python\n{lines}\n```\n")
+
+def _fields(record: Record) -> str:
+    "Lay out a record as a table."
+    rows = "".join(f"| {name} | {value} |\n" for name, value in asdict(record).items() if value != "")
+    return f"\n| record | value |\n|---|---|\n{rows}"
+
+# %% ../../nbs/training/05_model_card.ipynb #9b85e69d
+def _origin(card: dict[str, Any]) -> str:
+    "Say how the network was trained, and give the command that repeats it."
+    c = card["config"]
+    start = f", started from {c['init']}" if c["init"] else ""
+    differs = " (the original started from weights before they were rounded to 16 bits, so its bits differ)" if start else ""
+    return (
+        f"\nTrained on {card['photographs']} photographs of ImageNet ({c['data']}, non-commercial research use), "
+        f"{c['epochs']} epochs, batch {c['batch_size']}, crops of {c['crop']} pixels, "
+        f"Adam, learning rate {c['learning_rate']} ({c['schedule']}), seed {c['seed']}{start}; "
+        f"code at commit {card['commit']}, torch {card['versions']['torch']}, {card['device']}. "
+        f"Stored with 16 bits, which costs {card.get('rounding_costs_db', 0):.5f} dB on the validation set.\n"
+        f"\nThe same settings as a command{differs}:\n\n```sh\n{_command(c)}\n```\n")
+
+# %% ../../nbs/training/05_model_card.ipynb #5cdc5362
+def _figures(card: dict[str, Any]) -> str:
+    "Lay out the measured figures; empty: there are none."
+    if not card.get("figures"): return ""
+    smoothed = f", smoothed with sigma_g = {card['sigma_g']:g}" if card.get("sigma_g") else ""
+    rows = "".join(f"| {name} | {value} |\n" for name, value in card["figures"].items())
+    return f"\n| measured on `test`{smoothed} | value |\n|---|---|\n{rows}"
+
+def _row(line: str, cells: dict[str, list[float]], radii: list[str]) -> str:
+    "Lay out a line of the leaderboard."
+    texts = [f"{cells[e][0]:.2f} / {cells[e][1]:.3f}" if e in cells else "" for e in radii]
+    return f"| {line} | {' | '.join(texts)} |\n"
+
+def _leaderboard(card: dict[str, Any]) -> str:
+    "Lay out the lines of the leaderboard; empty: there are none."
+    board = card.get("leaderboard") or {"rows": {}}
+    if not board["rows"]: return ""
+    radii = list(dict.fromkeys(e for cells in board["rows"].values() for e in cells))
+    fewer = " Fewer photographs, and stronger attacks, than in the table above." if card.get("figures") else ""
+    head = f"| defence | {' | '.join(f'eps_rel {e}' for e in radii)} |\n|---|{'---|' * len(radii)}\n"
+    return (f"\nOn the leaderboard: mean PSNR (dB) / SSIM of {board['photographs']} photographs of `test`, at each eps_rel "
+            f"under the worst of an ensemble of attacks on the whole defence (`bilinear`: its exact worst case).{fewer}\n\n"
+            + head + "".join(_row(line, cells, radii) for line, cells in board["rows"].items()))
+
+# %% ../../nbs/training/05_model_card.ipynb #60ae4819
+_HEAD = "---\nlicense: mit\nlibrary_name: rs_sr\ntags: [super-resolution, randomized-smoothing]\n---\n"
 
 def model_card(
     name: str,  # of the weights
-    record: dict,  # contents of training.json
+    card: dict[str, Any],  # contents of training.json
 ) -> str:  # Markdown with the metadata that the Hugging Face Hub reads
     "Describe weights: what they do, how they were made, what was measured."
-    c = record["config"]
-    levels = f"{c['sigma_low']:g} to {c['sigma_f']:g}" if c.get("sigma_low") is not None else c["sigma_f"]
-    noise, attack = f", sigma_f = {levels}", f", eps_rel = {c['eps_rel']} ({c['attack_steps']} PGD steps)"
-    strength = {"noise": noise, "denoiser": noise, "adversarial": attack, "smooth-adversarial": noise + attack}.get(c["method"], "")
-    strength += ", measurements projected first: use it as `nn.Sequential(Projection(scale), model)`" if c.get("projected") else ""
-    strength += f", {c['ssim_weight']:g} (1 - SSIM) in the loss" if c.get("ssim_weight") else ""
-    smoothed = f", smoothed with sigma_g = {record['sigma_g']:g}" if record.get("sigma_g") else ""
-    deep = c.get("network") == "edsr"
-    kind, module, name_of = ("EDSR", "models", "EDSR") if deep else ("U-Net", "models", "UNetSR")
-    table = "".join(f"| {k} | {v} |\n" for k, v in record.get("figures", {}).items())
-    board, fewer = record.get("leaderboard") or {"rows": {}}, " Fewer photographs, and stronger attacks, than in the table above." if table else ""
-    radii = [*dict.fromkeys(e for cells in board["rows"].values() for e in cells)]
-    lines = "".join(f"| {line} | " + " | ".join(f"{cells[e][0]:.2f} / {cells[e][1]:.3f}" if e in cells else "" for e in radii) + " |\n" for line, cells in board["rows"].items())
-    return (f"---\nlicense: mit\nlibrary_name: rs_sr\ntags: [super-resolution, randomized-smoothing]\n---\n# {name}\n\n"
-        f"{kind}{' that takes noise off measurements' if c['method'] == 'denoiser' else ''} for super-resolution by {c['scale']} ({'with' if deep or c['residual'] else 'without'} residual connection), {c['method']} training{strength}. Input: bilinearly enlarged photographs in model space.\n\n"
-        f"```python\nfrom rs_sr.{module} import {name_of}\nmodel = {name_of}.from_pretrained(\"{name}\")\n```\n\n"
-        f"Trained on {record['photographs']} photographs of ImageNet ({c['data']}, non-commercial research use), {c['epochs']} epochs, batch {c['batch_size']}, crops of {c['crop']} pixels, Adam, learning rate {c['learning_rate']} ({c['schedule']}), seed {c['seed']}"
-        f"{', started from ' + c['init'] if c['init'] else ''}; code at commit {record['commit']}, torch {record['versions']['torch']}, {record['device']}. Stored with 16 bits, which costs {record.get('rounding_costs_db', 0):.5f} dB on the validation set.\n"
-        + f"\nThe same settings as a command{' (the original started from weights before they were rounded to 16 bits, so its bits differ)' if c['init'] else ''}:\n\n```sh\n{_command(c)}\n```\n"
-        + (f"\n| measured on `test`{smoothed} | value |\n|---|---|\n{table}" if table else "")
-        + (f"\nOn the leaderboard: mean PSNR (dB) / SSIM of {board['photographs']} photographs of `test`, at each eps_rel under the worst of an ensemble of attacks on the whole defence (`bilinear`: its exact worst case).{fewer}\n\n"
-           f"| defence | {' | '.join(f'eps_rel {e}' for e in radii)} |\n|---|{'---|' * len(radii)}\n{lines}" if lines else "")
-        + (f"\nSHA-256 of `model.safetensors`: `{record['sha256']}`\n" if "sha256" in record else ""))
+    record = Record(**card["record"]) if "record" in card else record_from_config(card["config"])
+    check = f"\nSHA-256 of `model.safetensors`: `{card['sha256']}`\n" if "sha256" in card else ""
+    parts = [_HEAD, f"# {name}\n\n", _introduction(name, record, card["config"]), _origin(card), _fields(record)]
+    return "".join([*parts, _figures(card), _leaderboard(card), check])
 
 # %% ../../nbs/training/05_model_card.ipynb #b7541dba
+def _line(defence) -> str:
+    "Describe a defence by its name, its layers and its smoothing."
+    text = defence.name if defence.name == defence.layers else f"{defence.name}: {defence.layers}"
+    return text + (f" (sigma_g = {defence.sigma_g:g}, {defence.k} draws)" if defence.sigma_g else "")
+
 def leaderboard_figures(
     name: str,  # of the weights
     frame,  # DataFrame: rows of the leaderboard
     defences,  # DataFrame: its list of defences
-) -> dict:  # JSON-ready: number of photographs, and PSNR (dB) and SSIM by radius of each defence that these weights are part of
+) -> dict[str, Any]:  # JSON-ready: photographs, and PSNR (dB) and SSIM by radius of each defence with these weights
     "Look up the defences that a network takes part in."
-    def text(d): return (d.name if d.name == d.layers else f"{d.name}: {d.layers}") + (f" (sigma_g = {d.sigma_g:g}, {d.k} draws)" if d.sigma_g else "")
-    mine = {d.name: text(d) for d in defences.itertuples(index=False) if name in [part.strip() for part in d.layers.split("+")]}
     means = frame.groupby(["model", "eps_rel"])[["psnr", "ssim"]].mean()
-    def cells(model): return {f"{e:g}": [round(float(r.psnr), 2), round(float(r.ssim), 3)] for e, r in means.loc[model].iterrows()}
-    rows = {line: cells(model) for model, line in mine.items() if model in means.index}
+
+    def cells(model):
+        return {f"{e:g}": [round(float(r.psnr), 2), round(float(r.ssim), 3)] for e, r in means.loc[model].iterrows()}
+
+    mine = [d for d in defences.itertuples(index=False) if name in [part.strip() for part in d.layers.split("+")]]
+    rows = {_line(d): cells(d.name) for d in mine if d.name in means.index}
     return {"photographs": int(frame.image.nunique()), "rows": {"bilinear": cells("bilinear")} | rows} if rows else {}
 
 def write_figures(
     folder: str | Path,  # of shipped weights
-    **measured,  # entries of the record that are replaced: figures, sigma_g, leaderboard
+    *,
+    figures: dict[str, float] | None = None,  # measured figures, name -> number; None: as they are
+    sigma_g: float | None = None,  # smoothing level chosen on validation photographs, model units; None: as it is
+    leaderboard: dict[str, Any] | None = None,  # of `leaderboard_figures`; None: as it is
 ):
     "Bring a card up to date with what was measured since."
     folder = Path(folder)
-    record = json.loads((folder/"training.json").read_text())
-    _write(folder, record | measured | {"sha256": checksum(folder/"model.safetensors")})
+    card = json.loads((folder/"training.json").read_text(encoding="utf-8"))
+    measured = {"figures": figures, "sigma_g": sigma_g, "leaderboard": leaderboard}
+    card |= {name: value for name, value in measured.items() if value is not None}
+    _write(folder, card | {"sha256": checksum(folder/"model.safetensors")})

@@ -2,16 +2,17 @@
 
     python tools/release/cards.py [FOLDER ...]   of finished runs or of shipped weights; none: all of rs_sr/weights
 
-Fields get the names that `TrainConfig` has today. Nothing is measured and no weights are touched, so this can be run at any time.
+Fields get the names that `TrainConfig` has today, and the record of the network is read off them. Nothing is measured and no weights are touched, so this can be run at any time.
 """
 import json
 import sys
+from dataclasses import asdict
 from pathlib import Path
 
+from rs_sr.models import WEIGHTS, record_from_config
 from rs_sr.runtime import atomic
 from rs_sr.training import write_figures
 
-WEIGHTS = Path(__file__).resolve().parents[2] / "rs_sr" / "weights"
 RENAMED = {"project": "projected"}  # old name of a field of the configuration: name today
 
 
@@ -19,7 +20,7 @@ def up_to_date(folder: Path) -> dict:
     "Read training.json with today's names of its fields, in their order."
     card = json.loads((folder / "training.json").read_text(encoding="utf-8"))
     card["config"] = {RENAMED.get(name, name): value for name, value in card["config"].items()}
-    return card
+    return card | {"record": asdict(record_from_config(card["config"]))}
 
 
 if __name__ == "__main__":
