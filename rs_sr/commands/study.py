@@ -12,6 +12,33 @@ from ..data import SRDataset
 from ..runtime import atomic, is_main_process
 from ..study import evaluate_study, study_defences, study_filters, study_grid, study_models, study_tables, train_study
 
+# %% ../../nbs/commands/09_study.ipynb #573f7934
+def _evaluate_scale(data, scale, runs, out, names, device, **options):
+    "Measure what is finished of a scale, and what is added to it."
+    train_set, val, test = (SRDataset(data, scale=scale, split=split) for split in ("train", "val", "test"))
+    models, filters = study_models(runs, scale, names), study_filters(train_set, runs)
+    models |= study_defences(models, filters, val, out)
+    evaluate_study(models, val, test, out, exact=filters, device=device, **options)
+
+def _write_tables(out, scales):
+    "Summarise all scales that were measured, in one packed file."
+    import pandas as pd
+    there = [s for s in scales if list(Path(out).glob(f"study_x{s}.csv*"))]
+    tables = pd.concat([study_tables(out, s) for s in there], ignore_index=True)
+    file = Path(out)/"study_tables.csv.xz"
+    with atomic(file) as draft: tables.round(5).to_csv(draft, index=False, compression="xz")
+    print(f"{len(tables)} rows in {file}")
+
+def _check_study(action, data, runs, names):
+    "Refuse what cannot be done."
+    if action not in ("train", "evaluate", "tables"):
+        raise ValueError(f"action must be train, evaluate or tables, got {action!r}")
+    if action != "tables" and not data:
+        raise ValueError(f"{action} needs photographs: rs_sr_study {action} --data DATA --runs {runs}")
+    if unknown := set(names) - set(study_grid()):
+        known = ", ".join(study_grid())
+        raise ValueError(f"no network {', '.join(sorted(unknown))} in the study; there are {known}")
+
 # %% ../../nbs/commands/09_study.ipynb #f4bc0fe4
 def rs_sr_study(
     action: str,  # train, evaluate or tables
@@ -20,7 +47,7 @@ def rs_sr_study(
     out: str = "data/results",  # folder of the result files
     scale: str = "2,4",  # reduction factors to evaluate, separated by commas
     only: str = "",  # names of networks, separated by commas; empty: all of the grid
-    strong: str = "",  # names of networks that get the ensemble of attacks, separated by commas; empty: all
+    strong: str = "",  # names of networks that get the ensemble, separated by commas; empty: all
     val_images: int = 0,  # photographs that choose sigma_g; 0: all
     test_images: int = 0,  # photographs under PGD-10; 0: all
     strong_images: int = 24,  # photographs under the ensemble; 0: none
@@ -29,20 +56,14 @@ def rs_sr_study(
     k: int = 16,  # draws of a smoothed estimate
     device: str = "auto",  # auto, cpu, cuda or mps
 ):
-    "Train the grid of the study, attack it, write its tables; each goes on where it was interrupted."
-    import pandas as pd
-    if action not in ("train", "evaluate", "tables"): raise ValueError(f"action must be train, evaluate or tables, got {action!r}")
-    if action != "tables" and not data: raise ValueError(f"{action} needs photographs: rs_sr_study {action} --data DATA --runs {runs}")
+    "Train the grid of the study, attack it, write its tables; rerun to resume."
     names, scales = [n for n in only.split(",") if n], [int(s) for s in parse_numbers(scale, "scale")]
-    if unknown := set(names) - set(study_grid()): raise ValueError(f"no network {', '.join(sorted(unknown))} in the study; there are {', '.join(study_grid())}")
-    if action == "train": print("trained:", ", ".join(train_study(data, runs, names, cpu=device == "cpu")) or "nothing was missing")
+    _check_study(action, data, runs, names)
+    if action == "train":
+        made = train_study(data, runs, names, cpu=device == "cpu")
+        print("trained:", ", ".join(made) or "nothing was missing")
     for s in scales if action == "evaluate" else ():
-        train_set, val, test = (SRDataset(data, scale=s, split=split) for split in ("train", "val", "test"))
-        models, filters = study_models(runs, s, names), study_filters(train_set, runs)
-        models |= study_defences(models, filters, val, out)
-        evaluate_study(models, val, test, out, exact=filters, val_images=val_images, test_images=test_images, strong_images=strong_images,
-            strong=strong.split(",") if strong else None, passes=passes, smooth_passes=smooth_passes, k=k, device=choose_device(device))
-    if action == "tables" and is_main_process():
-        tables = pd.concat([study_tables(out, s) for s in scales if list(Path(out).glob(f"study_x{s}.csv*"))], ignore_index=True)
-        with atomic(Path(out)/"study_tables.csv.xz") as draft: tables.round(5).to_csv(draft, index=False, compression="xz")
-        print(f"{len(tables)} rows in {Path(out)/'study_tables.csv.xz'}")
+        _evaluate_scale(data, s, runs, out, names, choose_device(device), strong=strong.split(",") if strong else None,
+            val_images=val_images, test_images=test_images, strong_images=strong_images,
+            passes=passes, smooth_passes=smooth_passes, k=k)
+    if action == "tables" and is_main_process(): _write_tables(out, scales)

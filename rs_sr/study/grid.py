@@ -32,18 +32,19 @@ FIRST = dict(method="standard", epochs=30)  # stage for all
 SECOND = dict(epochs=12, learning_rate=2e-3, attack_steps=3, attack_step=3.0, attack_start="measurement",
               validations=5)  # stage of the method
 LONG = dict(epochs=600, learning_rate=5e-4), dict(epochs=36, learning_rate=3e-4)  # the same for an EDSR
-TELLING = ("adv0.05", "adv0.1", "proj-adv0.1", "noise0.1", "noise0.4", "standard", "adv0.2", "adv0.02", "noise0.2")
+TELLING = ("adv0.05", "adv0.1", "proj-adv0.1", "noise0.1", "noise0.4", "standard", "adv0.2", "adv0.02",
+           "noise0.2")
 LATER = ("noise0.05", "noise0.3", "noise0.5", "noise1", "adv0.01", "proj-adv0.05", "proj-adv0.2")
 
-def study_grid() -> dict[str, dict[str, Any]]:  # settings of `TrainConfig` by label; init is the label of another one
+def study_grid() -> dict[str, dict[str, Any]]:  # settings of `TrainConfig` by label; init: a label
     "List the networks of the study."
     ways = study_methods()
     grid: dict[str, dict[str, Any]] = {}
     def add(scale, names, mark="", first=FIRST, second=SECOND, **options):
         start = f"x{scale}{mark}-start"
         grid[start] = {"scale": scale, **first, **options}
-        for name in names:
-            grid[f"x{scale}{mark}-{name}"] = {"scale": scale, **second, **ways[name], "init": start, **options}
+        settings = {"scale": scale, **second, "init": start}
+        for name in names: grid[f"x{scale}{mark}-{name}"] = {**settings, **ways[name], **options}
     for names in (TELLING, LATER):
         for scale in (2, 4): add(scale, names)
     for scale in (2, 4): add(scale, ("standard", "noise0.1", "adv0.02"), "-thesis", residual=False)
@@ -53,7 +54,8 @@ def study_grid() -> dict[str, dict[str, Any]]:  # settings of `TrainConfig` by l
     return grid
 
 # %% ../../nbs/study/01_grid.ipynb #c1a509ed
-LEVELS = {"noise": "sigma_f", "denoiser": "sigma_f", "adversarial": "eps_rel", "smooth-adversarial": "eps_rel"}
+LEVELS = {"noise": "sigma_f", "denoiser": "sigma_f", "adversarial": "eps_rel",
+          "smooth-adversarial": "eps_rel"}  # which setting of `TrainConfig` is the level of a method
 
 def study_record(
     settings: Mapping[str, Any],  # of `TrainConfig`; what is missing has its default
