@@ -18,7 +18,7 @@ from ..runtime import draw_seeds, free_memory, pass_bytes
 
 # %% ../../nbs/smoothing/01_draws.ipynb #3957a6a6
 def noise_seeds(
-    # names the call; a list: one number for each measurement; None: a fresh number from torch's default generator
+    # names the call; a list: one number for each measurement; None: one from torch's default generator
     seed: int | Sequence[int] | None,
     n: int,  # independent draws
 ) -> list:  # n seeds, or n tuples with one seed for each measurement
@@ -36,7 +36,8 @@ def seeded_noise(
     "Make the noise of some draws for some measurements of a batch."
     source = torch.Generator(device=y.device)
     def randn(seed, n):
-        return torch.randn(n, *y.shape[1:], generator=source.manual_seed(seed), dtype=y.dtype, device=y.device)
+        shape = n, *y.shape[1:]
+        return torch.randn(shape, generator=source.manual_seed(seed), dtype=y.dtype, device=y.device)
     if isinstance(seeds[0], int): return torch.stack([randn(seed, len(y))[rows] for seed in seeds])
     return torch.stack([torch.cat([randn(seed[row], 1) for row in rows]) for seed in seeds])
 
@@ -59,7 +60,8 @@ class Draws:
     def split(self, chunk: int) -> Iterator["Draws"]:
         "Cut into pieces of at most `chunk` copies, but of one draw at least."
         size = max(1, chunk//(self.signs*len(self.rows)))
-        for start in range(0, len(self.seeds), size): yield replace(self, seeds=self.seeds[start:start + size])
+        for start in range(0, len(self.seeds), size):
+            yield replace(self, seeds=self.seeds[start:start + size])
 
     def slices(self, chunk: int) -> list[slice]:
         "Cut the copies into slices of equal size, none above `chunk`."
@@ -99,7 +101,8 @@ def base_output(
     return out if clamp is None else out.clamp(*(bound.to(out.device) for bound in clamp))
 
 # %% ../../nbs/smoothing/01_draws.ipynb #8895742e
-_BYTES: WeakKeyDictionary[nn.Module, dict] = WeakKeyDictionary()  # base model -> bytes of one pass, by shape of a measurement
+# base model -> bytes of one pass, by shape of a measurement
+_BYTES: WeakKeyDictionary[nn.Module, dict] = WeakKeyDictionary()
 
 def chunk_size(
     base: nn.Module,  # the model that will run
@@ -129,7 +132,8 @@ def noisy_outputs(
     for some in draws.split(chunk):
         if grad:
             def again(y, part, some=some): return base_output(base, some.copies(y)[part], clamp)
-            parts = [checkpoint(again, y, part, use_reentrant=False, preserve_rng_state=False) for part in some.slices(chunk)]
+            parts = [checkpoint(again, y, part, use_reentrant=False, preserve_rng_state=False)
+                     for part in some.slices(chunk)]
         else:
             copies = some.copies(y)
             parts = [base_output(base, copies[part], clamp) for part in some.slices(chunk)]

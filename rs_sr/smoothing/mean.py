@@ -45,7 +45,8 @@ def mean_and_error(
     chunks: Iterator[Tensor],  # independent draws, each chunk (m, B, ...)
 ) -> tuple[Tensor, Tensor]:  # mean and its standard error, (B, ...) each
     "Average draws, and estimate the error of the average from their spread."
-    n, mean, spread = 0, torch.zeros(()), torch.zeros(())
+    n = 0
+    mean = spread = torch.zeros(())
     for draws in chunks:
         wide, m = draws.to(wide_dtype(draws)), len(draws)
         centre = wide.mean(0)
@@ -53,7 +54,9 @@ def mean_and_error(
         mean = mean + step*(m/(n + m))
         spread = spread + (wide - centre).square().sum(0) + step.square()*(n*m/(n + m))
         n += m
-    if n < 2: raise ValueError("a standard error needs two independent draws; take k >= 2, or k >= 4 with antithetic pairs")
+    if n < 2:
+        raise ValueError("a standard error needs two independent draws; "
+                         "take k >= 2, or k >= 4 with antithetic pairs")
     return mean.to(draws.dtype), (spread/(n*(n - 1))).sqrt().to(draws.dtype)
 
 # %% ../../nbs/smoothing/02_mean.ipynb #912b6c83
@@ -71,7 +74,8 @@ class _Sums:
             self.total, self.square = self.total + total, self.square + square
         else:
             index = torch.tensor(rows, device=chunk.device)
-            self.total, self.square = self.total.index_add(0, index, total), self.square.index_add(0, index, square)
+            self.total = self.total.index_add(0, index, total)
+            self.square = self.square.index_add(0, index, square)
 
     def variance(self, n, rows=slice(None)) -> Tensor:  # (rows, ...)
         "Estimate the squared standard error of the means of n draws."
@@ -80,20 +84,22 @@ class _Sums:
 
 # %% ../../nbs/smoothing/02_mean.ipynb #3304be3b
 def _next_goal(n: int, ratio: float) -> int:
-    "Choose how many draws to have next, when the image nearest to its goal misses it after `n` draws by the factor `ratio`."
+    "Choose how many draws to have next; the image nearest to its goal misses it by the factor `ratio`."
     need = 2 if n == 0 else math.ceil(1.02*n*ratio**2)
     return min(max(need, n + 1), 8*max(n, 1))
 
 # %% ../../nbs/smoothing/02_mean.ipynb #16eebbb6
 def until_accurate(
-    outputs: Callable[[int, int, list[int]], Iterator[Tensor]],  # (first, last, rows) -> chunks of these draws for these measurements
+    # (first, last, rows) -> chunks of these draws for these measurements
+    outputs: Callable[[int, int, list[int]], Iterator[Tensor]],
     tol: Tensor,  # (B,), wanted root mean square of the standard error, in the units of the output
     most: int,  # independent draws at most; a warning says if that was too few
     *,
     calls: int = 1,  # calls of the model that one draw costs: 2 for an antithetic pair
 ) -> Estimate:  # for each measurement from as many draws as it needed
     "Draw until the mean of each measurement is as exact as wanted."
-    n, rows, sums = 0, list(range(len(tol))), _Sums(len(tol))
+    n, sums = 0, _Sums(len(tol))
+    rows = list(range(len(tol)))
     error, count = torch.full((len(tol),), math.inf), torch.zeros(len(tol), dtype=torch.long)
     while rows and n < most:
         m = min(_next_goal(n, (error[rows]/tol[rows]).min().item()), most)
@@ -103,7 +109,7 @@ def until_accurate(
         rows = [i for i in rows if not error[i] <= tol[i]]
     if rows:
         warnings.warn(f"after k = {calls*most} draws the standard error of {len(rows)} of {len(tol)} outputs "
-                      f"is still up to {error.max():.2g}, above tol; raise k or tol")
+                      f"is still up to {error.max():.2g}, above tol; raise k or tol", stacklevel=2)
     n_each = count.to(chunk.device).view(-1, *[1]*(sums.total.ndim - 1))
     mean, std_error = sums.total/n_each, sums.variance(n_each).sqrt()
     return Estimate(mean.to(chunk.dtype), std_error.to(chunk.dtype), calls*count)

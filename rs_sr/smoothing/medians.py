@@ -18,7 +18,8 @@ def geometric_median(
     points: Tensor,  # outputs, (m, ...)
     tol: float = 1e-3,  # stop once eta is below this
     steps: int = 1000,  # or after so many steps
-) -> tuple[Tensor, float]:  # (median (...), eta: length of the mean unit vector less the share of points at the median)
+# median, (...), and eta: length of the mean unit vector less the share of points at the median
+) -> tuple[Tensor, float]:
     "Find the point with the least mean distance to all points (Weiszfeld's method)."
     flat = points.flatten(1).to(wide_dtype(points))
     z = flat.mean(0)
@@ -36,7 +37,8 @@ def geometric_median(
 # %% ../../nbs/smoothing/04_medians.ipynb #0e713bff
 def center(
     points: Tensor,  # outputs, (m, ...)
-    distance: Callable[[Tensor, Tensor], Tensor] | None = None,  # metric: (m, ...), (m, ...) -> (m,); None: l2
+    # metric: (m, ...), (m, ...) -> (m,); None: l2
+    distance: Callable[[Tensor, Tensor], Tensor] | None = None,
 ) -> Tensor:  # one of the points
     "Choose the draw with the smallest ball that holds more than half of the draws."
     distance = distance or (lambda a, b: (a - b).flatten(1).norm(dim=1))
@@ -57,8 +59,10 @@ class MedianSmoothed(nn.Module):
         seed: int | None = None,  # None: fresh noise at each call; a number: the same noise each time
     ):
         super().__init__()
-        if kind not in ("pixel", "geometric"): raise ValueError(f'kind must be "pixel" or "geometric", got {kind!r}')
-        self.kind, self.mean = kind, SmoothedModel(base, sigma_g, k, antithetic=False, clamp=clamp, seed=seed)
+        if kind not in ("pixel", "geometric"):
+            raise ValueError(f'kind must be "pixel" or "geometric", got {kind!r}')
+        self.kind = kind
+        self.mean = SmoothedModel(base, sigma_g, k, antithetic=False, clamp=clamp, seed=seed)
 
     def forward(self,
         y: Tensor,  # measurements, (B, ...), in the units of the base model

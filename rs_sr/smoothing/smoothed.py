@@ -19,60 +19,73 @@ from .mean import Estimate, mean_and_error, mean_over, until_accurate
 def _check_settings(base, sigma_g, k, tol, antithetic, chunk):
     "Raise with one clear sentence if a setting of `SmoothedModel` makes no sense."
     if not isinstance(base, nn.Module):
-        raise TypeError(f"base must be a torch.nn.Module, got {type(base).__name__}; put the function into a Module's forward")
+        raise TypeError(f"base must be a torch.nn.Module, got {type(base).__name__}; "
+                        "put the function into a Module's forward")
     if not (math.isfinite(sigma_g) and sigma_g >= 0):
         raise ValueError(f"sigma_g must be a number >= 0, got {sigma_g}; 0 switches smoothing off")
     for name, value in (("k", k), ("chunk", chunk)):
         if value is not None and (value != int(value) or value < 1):
             raise ValueError(f"{name} must be a whole number >= 1, got {value}")
     if tol is not None and not (torch.as_tensor(tol) > 0).all():
-        raise ValueError(f"tol must be a standard error above 0, in the units of the output, got {tol}; None draws k times")
+        raise ValueError(f"tol must be a standard error above 0, in the units of the output, got {tol}; "
+                         "None draws k times")
     if antithetic and k % 2:
-        raise ValueError(f"antithetic draws come in pairs, so k must be even, got {k}; take k={k + 1} or antithetic=False")
+        raise ValueError(f"antithetic draws come in pairs, so k must be even, got {k}; "
+                         f"take k={k + 1} or antithetic=False")
 
 # %% ../../nbs/smoothing/03_smoothed.ipynb #32a0d7da
 def _check_seed(seed):
     "Raise with one clear sentence unless `seed` can name the noise."
-    if seed is not None and any(s != int(s) or s < 0 for s in (seed if isinstance(seed, Sequence) else [seed])):
-        raise ValueError(f"seed must be None, a whole number >= 0 or a list of them, got {seed}; None draws fresh noise at every call")
+    if seed is None: return
+    if any(s != int(s) or s < 0 for s in (seed if isinstance(seed, Sequence) else [seed])):
+        raise ValueError(f"seed must be None, a whole number >= 0 or a list of them, got {seed}; "
+                         "None draws fresh noise at every call")
 
 def _check_clamp(clamp):
     "Raise with one clear sentence unless `clamp` is a range."
     if clamp is None: return
     if len(clamp) != 2 or not (torch.as_tensor(clamp[0]) < torch.as_tensor(clamp[1])).all():
-        raise ValueError("clamp must be (low, high) with low < high everywhere; use IMAGENET_MINI.model_range()")
+        raise ValueError("clamp must be (low, high) with low < high everywhere; "
+                         "use IMAGENET_MINI.model_range()")
 
 # %% ../../nbs/smoothing/03_smoothed.ipynb #2a23afcb
 def _check_measurements(y, seed, tol):
     "Raise with one clear sentence unless `y` is a non-empty batch of finite floating point numbers."
     if not (isinstance(y, Tensor) and y.is_floating_point()):
         got = getattr(y, "dtype", type(y).__name__)
-        raise ValueError(f"y must be a floating point torch.Tensor, got {got}; call Normalization.to_model on pixels first")
+        raise ValueError(f"y must be a floating point torch.Tensor, got {got}; "
+                         "call Normalization.to_model on pixels first")
     if y.ndim < 1 or y.numel() == 0:
         raise ValueError(f"y must have shape (B, ...) with at least one measurement, got {tuple(y.shape)}")
     if not torch.isfinite(y).all():
-        raise ValueError("y contains NaN or infinity, so its mean output is not defined; check the attack or the loading step that made it")
+        raise ValueError("y contains NaN or infinity, so its mean output is not defined; "
+                         "check the attack or the loading step that made it")
     for name, listed in (("seed", seed), ("tol", tol)):
         if isinstance(listed, tuple) and len(listed) != len(y):
-            raise ValueError(f"{name} lists {len(listed)} numbers, y has {len(y)} measurements; give one for each")
+            raise ValueError(f"{name} lists {len(listed)} numbers, y has {len(y)} measurements; "
+                             "give one for each")
 
 # %% ../../nbs/smoothing/03_smoothed.ipynb #ea574b5d
 class SmoothedModel(nn.Module):
     "Average a base model over Gaussian noise on its input."
+    low: Tensor | None
+    high: Tensor | None
+
     def __init__(self,
         base: nn.Module,          # estimator y -> x_hat, image by image; it always runs in evaluation mode
         sigma_g: float,           # std of the noise, in the units of `y`; 0: the base model itself
-        # draws, i.e. base model calls a measurement; None: 50 as in the thesis, or at most 10,000 if `tol` is given
+        # draws, i.e. base model calls a measurement; None: 50 as in the thesis, or at most 10,000 with `tol`
         k: int | None = None,
         *,
-        # draw until the root mean square standard error of each output is below; output units; one number, or one a measurement
+        # draw until the root mean square standard error of each output is below this, in output units;
+        # one number, or one for each measurement
         tol: float | Sequence[float] | None = None,
         # True: pairs +delta, -delta (k even), with no error from the linear part; None: pairs where k is even
         antithetic: bool | None = None,
         clamp: tuple | None = None,  # (low, high) for each draw, numbers or (C, 1, 1), in output units
         # None: fresh noise at each call; a number, or one a measurement: the same noise each time
         seed: int | Sequence[int] | None = None,
-        # noisy measurements that run at a time: bounds memory, not the result; None: what memory and cache allow
+        # noisy measurements that run at a time, which bounds memory; None: what memory and cache allow
         chunk: int | None = None,
     ):
         super().__init__()
@@ -97,7 +110,7 @@ class SmoothedModel(nn.Module):
     @property
     def clamp(self) -> tuple[Tensor, Tensor] | None:
         "Give the range of each draw."
-        return None if self.low is None else (self.low, self.high)
+        return None if self.low is None or self.high is None else (self.low, self.high)
 
     def draws(self,
         seeds: list,  # of the independent draws, see `noise_seeds`
@@ -148,7 +161,8 @@ def _estimate(g: SmoothedModel, y: Tensor, grad: bool, error: bool) -> Estimate:
     seeds = noise_seeds(g.seed, g.independent)
     if g.tol is not None:
         def some(first, last, rows): return g.outputs(y, seeds[first:last], rows, grad=grad)
-        return until_accurate(some, torch.as_tensor(g.tol).expand(len(y)), g.independent, calls=1 + g.antithetic)
+        tol = torch.as_tensor(g.tol).expand(len(y))
+        return until_accurate(some, tol, g.independent, calls=1 + g.antithetic)
     outputs = g.outputs(y, seeds, grad=grad)
     mean, std_error = mean_and_error(outputs) if error else (mean_over(outputs), torch.tensor(math.nan))
     return Estimate(mean, std_error, torch.full((len(y),), g.k))
