@@ -19,8 +19,8 @@ from torch import Tensor, nn
 from torch.nn.functional import interpolate
 from ..attacks import cosine_steps, pgd, smooth_pgd
 from ..data import EXTENSIONS, center_region, load_photo, sample_photos
-from ..models import load_network, pretrained_models, record_of
-from ..physics import IMAGENET_MINI, Projection, check_scale, degrade, eps_from_rel
+from ..models import load_network, pretrained_models, projected, record_of
+from ..physics import IMAGENET_MINI, check_scale, degrade, eps_from_rel
 from ..runtime import inference_copy
 from ..smoothing import SmoothedModel
 
@@ -92,7 +92,7 @@ class Session:
             raise ValueError(f"there is no network {name!r}; there are {', '.join(self.scales)}")
         if name not in self._networks:
             net: nn.Module = load_network(name)
-            if record_of(net).projected: net = nn.Sequential(Projection(self.scales[name]), net)
+            if record_of(net).projected: net = projected(net)
             self._networks[name] = inference_copy(net)
         return self._networks[name]
 

@@ -18,9 +18,8 @@ from torch import Tensor, nn
 from ..attacks import cosine_steps, pgd
 from ..certificates import Band, answers, distance_to, max_certifiable_radius
 from ..certificates import mean_bound, median_bound, tail_band, upper_probability
-from ..certificates.reconstruction import _psnr
 from .session import Search, Session, Setting, attack, mean_of, pair
-from ..metrics import psnr, ssim
+from ..metrics import psnr, psnr_from_rmse, ssim
 from ..physics import IMAGENET_MINI, eps_from_rel
 from ..runtime import draw_seeds, family_seed
 
@@ -48,10 +47,10 @@ def certified(
 ) -> dict[str, float]:  # estimator -> PSNR (dB) below which no perturbation of that radius can push it
     "Bound the PSNR of the mean and of the geometric median from below, where that says something."
     farthest = float(torch.maximum(x, 1 - x).double().norm())
-    grey = _psnr(float((x - 0.5).double().norm()), x.numel())
+    grey = float((x - 0.5).double().norm())
     bounds = {"g": mean_bound(band, t, farthest), "the geometric median": median_bound(band, t)}
-    found = {name: _psnr(bound, x.numel()) for name, bound in bounds.items()}
-    return {name: value for name, value in found.items() if value > grey}  # NaN is not
+    scale = math.sqrt(x.numel())
+    return {name: psnr_from_rmse(bound / scale) for name, bound in bounds.items() if bound < grey}
 
 def certificate_sentence(
     found: Mapping[str, float],  # from `certified`; empty: not certified
