@@ -10,7 +10,9 @@ from pathlib import Path
 from .shared import choose_device, parse_numbers
 from ..data import SRDataset
 from ..runtime import atomic, is_main_process
-from ..study import evaluate_study, study_defences, study_filters, study_grid, study_models, study_tables, train_study
+from rs_sr.study import (
+    evaluate_study, study_defences, study_filters, study_grid, study_models, study_tables, train_study,
+)
 
 # %% ../../nbs/commands/09_study.ipynb #573f7934
 def _evaluate_scale(data, scale, runs, out, names, device, **options):
@@ -63,7 +65,8 @@ def rs_sr_study(
         made = train_study(data, runs, names, cpu=device == "cpu")
         print("trained:", ", ".join(made) or "nothing was missing")
     for s in scales if action == "evaluate" else ():
-        _evaluate_scale(data, s, runs, out, names, choose_device(device), strong=strong.split(",") if strong else None,
+        hard = strong.split(",") if strong else None
+        _evaluate_scale(data, s, runs, out, names, choose_device(device), strong=hard,
             val_images=val_images, test_images=test_images, strong_images=strong_images,
             passes=passes, smooth_passes=smooth_passes, k=k)
     if action == "tables" and is_main_process(): _write_tables(out, scales)

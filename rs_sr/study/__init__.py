@@ -4,15 +4,15 @@
 
 # %% auto #0
 __all__ = ['FIRST', 'LATER', 'LEAST', 'LONG', 'RADII', 'SECOND', 'SIGMAS_F', 'TELLING', 'partners', 'study_grid', 'study_methods',
-           'study_record', 'study_records', 'blend_error', 'blend_weight', 'is_trained', 'study_config',
-           'study_defences', 'study_filters', 'study_models', 'subset', 'train_study', 'Measurement', 'evaluate_study',
-           'study_files', 'unpack', 'RULES', 'read_rows', 'rule_levels', 'study_rows', 'study_tables', 'summaries',
-           'worst_rounds', 'Defence', 'rank', 'ranking', 'read_defences']
+           'study_records', 'blend_error', 'blend_weight', 'is_trained', 'study_config', 'study_defences',
+           'study_filters', 'study_models', 'subset', 'train_study', 'Measurement', 'evaluate_study', 'study_files',
+           'unpack', 'RULES', 'read_results', 'rule_levels', 'study_rows', 'study_tables', 'summaries', 'worst_rounds',
+           'Defence', 'rank', 'ranking', 'read_defences']
 
 # %% ../../nbs/study/index.ipynb #7e04cc4c
 from rs_sr.study.grid import (
     FIRST, LATER, LEAST, LONG, RADII, SECOND, SIGMAS_F, TELLING, partners, study_grid,
-    study_methods, study_record, study_records,
+    study_methods, study_records,
 )
 from rs_sr.study.networks import (
     blend_error, blend_weight, is_trained, study_config, study_defences, study_filters,
@@ -20,16 +20,16 @@ from rs_sr.study.networks import (
 )
 from .run import Measurement, evaluate_study, study_files, unpack
 from rs_sr.study.tables import (
-    RULES, read_rows, rule_levels, study_rows, study_tables, summaries, worst_rounds,
+    RULES, read_results, rule_levels, study_rows, study_tables, summaries, worst_rounds,
 )
 from .leaderboard import Defence, rank, ranking, read_defences
 
 # %% ../../nbs/study/index.ipynb #810dc03c
 _all_ = [
     "FIRST", "LATER", "LEAST", "LONG", "RADII", "SECOND", "SIGMAS_F", "TELLING", "partners",
-    "study_grid", "study_methods", "study_record", "study_records", "blend_error", "blend_weight",
+    "study_grid", "study_methods", "study_records", "blend_error", "blend_weight",
     "is_trained", "study_config", "study_defences", "study_filters", "study_models", "subset",
-    "train_study", "Measurement", "evaluate_study", "study_files", "unpack", "RULES", "read_rows",
+    "train_study", "Measurement", "evaluate_study", "study_files", "unpack", "RULES", "read_results",
     "rule_levels", "study_rows", "study_tables", "summaries", "worst_rounds", "Defence", "rank",
     "ranking", "read_defences",
 ]

@@ -16,8 +16,8 @@ import torch
 from torch import Tensor, nn
 from ..attacks import apgd, squared_error
 from ..data import SRDataset
-from ..models import Blend, LinearFilter, Record, fit_filter, load_network, record_of, with_record
-from ..physics import Projection, eps_from_rel
+from ..models import Blend, LinearFilter, fit_filter, load_network, projected, record_of, with_record
+from ..physics import eps_from_rel
 from ..runtime import atomic, progress, provenance
 from .grid import RADII, partners, study_grid, study_records
 from ..training import TrainConfig, train
@@ -77,9 +77,8 @@ def study_filters(
             made = fit_filter(data, radius, images=images)
             with atomic(file) as draft: save_file({made.mode: made.gains}, draft)
         (mode, gains), = load_file(file).items()
-        made = LinearFilter(gains, data.scale, mode, data.normalization)
-        record = Record(data.scale, "downsampling", "linear", float(radius), network="filter")
-        found[f"linear filter {radius:g}"] = with_record(made, record)
+        made = LinearFilter(gains, data.scale, mode, data.normalization, eps_rel=radius)
+        found[f"linear filter {radius:g}"] = made
     return found
 
 # %% ../../nbs/study/02_networks.ipynb #91a76d54
@@ -94,8 +93,8 @@ def study_models(
         wanted = record.scale == scale and not record.partner and (name in only or not only)
         if not wanted or not is_trained(runs, name): continue
         net: Any = load_network(Path(runs)/name)
-        net = net.to(memory_format=torch.channels_last)
-        found[name] = with_record(nn.Sequential(Projection(scale), net) if record.projected else net, record)
+        net = with_record(net.to(memory_format=torch.channels_last), record)
+        found[name] = projected(net) if record.projected else net
     return found
 
 # %% ../../nbs/study/02_networks.ipynb #805aa3e7
@@ -161,11 +160,10 @@ def study_defences(
         record = record_of(model)
         added = partners(record)
         if "projection" in added:
-            both = nn.Sequential(Projection(val.scale), model)
-            made[f"{name}+projection"] = with_record(both, record, partner="projection")
+            made[f"{name}+projection"] = projected(model, val.scale)
         if "filter" in added and record.level in rivals:
             rival, q = rivals[record.level]
             file = Path(out)/f"blend_{name}.json"
             weight = blend_weight(model, q, pairs, record.level, file, weights, partner=rival)
-            made[f"{name}+filter"] = with_record(Blend(model, q, weight), record, partner="filter")
+            made[f"{name}+filter"] = Blend(model, q, weight)
     return made

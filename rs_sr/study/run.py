@@ -15,7 +15,7 @@ import torch
 from torch import nn
 from ..data import SRDataset
 from ..evaluation import THESIS_SIGMAS, best_sigma_g, evaluate, tune_sigma_g
-from ..models import SelfEnsemble, record_of, with_record
+from ..models import SelfEnsemble, record_of
 from ..runtime import atomic
 from .grid import RADII, partners
 from .networks import subset
@@ -62,8 +62,8 @@ class Measurement:
         chosen = sorted({0., levels["all"]})
         frames = [evaluate({name: model}, self.test, [0.], sigma_g=chosen, k=self.k, **options)]
         if "symmetry" in partners(record_of(model)):
-            both = with_record(SelfEnsemble(model), record_of(model), partner="symmetry")
-            frames.append(evaluate({f"{name}+symmetry": both}, self.test, [0.], baselines=False, **options))
+            both = {f"{name}+symmetry": SelfEnsemble(model)}
+            frames.append(evaluate(both, self.test, [0.], baselines=False, **options))
         return frames
 
     def strong(self, name: str, model: nn.Module, levels, images: Sequence[int], passes: tuple[int, int]):

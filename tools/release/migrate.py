@@ -18,9 +18,9 @@ from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
 
-from rs_sr.models import RECORD, Record
+from rs_sr.models import RECORD, Record, record_from_config
 from rs_sr.runtime import atomic
-from rs_sr.study import RADII, read_defences, study_grid, study_record, study_records
+from rs_sr.study import RADII, read_defences, study_grid, study_records
 
 ROOT = Path(__file__).resolve().parents[2]
 RESULTS, WEIGHTS = ROOT / "data" / "results", ROOT / "rs_sr" / "weights"
@@ -53,7 +53,7 @@ def linear_records() -> dict[str, Record]:
 def shipped_records() -> dict[str, Record]:
     "Networks that ship, by the settings on their cards."
     cards = {p.parent.name: json.loads(p.read_text())["config"] for p in WEIGHTS.glob("*/training.json")}
-    return {name: study_record(config) for name, config in cards.items()}
+    return {name: record_from_config(config) for name, config in cards.items()}
 
 
 def defence_records(shipped: dict[str, Record]) -> dict[str, Record]:
@@ -68,8 +68,8 @@ def defence_records(shipped: dict[str, Record]) -> dict[str, Record]:
 
 def all_records() -> dict[str, Record]:
     "What every name in the tables stands for."
-    shipped, grid = shipped_records(), {n: study_record(s) for n, s in study_grid().items()}
-    passes = study_record({"scale": 2, "method": "adversarial", "eps_rel": 0.05})
+    shipped, grid = shipped_records(), {n: record_from_config(s) for n, s in study_grid().items()}
+    passes = record_from_config({"scale": 2, "method": "adversarial", "eps_rel": 0.05})
     return {
         **linear_records(), **grid, **study_records(), **shipped, **defence_records(shipped),
         **{f"{name}, training mode": record for name, record in grid.items()},
