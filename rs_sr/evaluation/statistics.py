@@ -23,6 +23,7 @@ def interval(
     values: Any,  # one number for each photograph: array, list or Series
     level: float = 0.95,  # confidence
     resamples: int = 2000,  # bootstrap samples of the photographs
+    rng: np.random.Generator | None = None,  # draws the samples; None: one with the seed 0
 ) -> Interval:  # of no width where there is one photograph, or no spread
     "Take a mean, with its bootstrap interval over photographs."
     from scipy.stats import bootstrap
@@ -32,7 +33,7 @@ def interval(
     mean = values.mean()
     if len(values) == 1 or np.ptp(values) == 0: return Interval(mean, mean, mean, len(values))
     found = bootstrap((values,), np.mean, confidence_level=level, n_resamples=resamples, method="percentile",
-                      rng=np.random.default_rng(0)).confidence_interval
+                      rng=rng or np.random.default_rng(0)).confidence_interval
     return Interval(mean, found.low, found.high, len(values))
 
 # %% ../../nbs/evaluation/02_statistics.ipynb #4bf8d230
@@ -63,11 +64,12 @@ def intervals(
     values,  # Series with the levels eps_rel and image in its index
     level: float = 0.95,  # confidence
     resamples: int = 2000,  # bootstrap samples of the photographs
+    rng: np.random.Generator | None = None,  # draws the samples; None: the same ones at each radius
 ):  # -> DataFrame: mean, lo, hi, n for each eps_rel, which is its index
     "Take means with intervals at each radius."
     import pandas as pd
     radii = values.groupby(level="eps_rel")
-    found = {radius: interval(part, level, resamples) for radius, part in radii}
+    found = {radius: interval(part, level, resamples, rng) for radius, part in radii}
     return pd.DataFrame(list(found.values()), index=list(found)).rename_axis("eps_rel")
 
 def paired_difference(
