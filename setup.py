@@ -1,7 +1,7 @@
 """Package rs_sr: everything that can be said in one place is said in settings.ini.
 
 What each runtime dependency is for:
-torch: the networks, and the antialiased `interpolate` that makes the measurements (so no torchvision);
+torch: the networks; torchvision: the antialiased resize that makes the measurements, crops and flips, extensions of images;
 numpy, scipy, pandas: arrays, exact worst cases and confidence bounds, result tables;
 pillow: photographs from disk; matplotlib, ipywidgets: figures and the explorer;
 torchmetrics, scikit-image: SSIM and its independent check; accelerate: one training loop for CPU and GPUs;
