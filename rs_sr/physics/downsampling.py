@@ -34,7 +34,8 @@ def degrade(
         raise ValueError(f"hr must have shape (B, C, H, W), got {tuple(hr.shape)}; add a batch axis with hr[None]")
     check_scale(scale, *hr.shape[-2:])
     h, w = hr.shape[-2:]
-    return resize(resize(hr, h // scale, w // scale), h, w)
+    measured = resize(resize(hr, h // scale, w // scale), h, w)
+    return torch.empty_like(hr).copy_(measured)  # in the memory layout of hr: convolutions round by it
 
 # %% ../../nbs/physics/02_downsampling.ipynb #bb689278
 def check_scale(
