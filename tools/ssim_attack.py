@@ -16,12 +16,12 @@ from torch import nn
 from rs_sr.attacks import apgd
 from rs_sr.physics import eps_from_rel
 from rs_sr.data import SRDataset
-from rs_sr.models import interpolations
+from rs_sr.models import interpolations, record_columns
 from rs_sr.metrics import mse, psnr, ssim
 from rs_sr.attacks import ssim_loss
-from rs_sr.evaluation import smooth
+from rs_sr.evaluation import SCHEMA, smooth
 from rs_sr.runtime import fingerprint
-from rs_sr.runtime import Results, Team
+from rs_sr.runtime import Table
 from rs_sr.evaluation import best_sigma_g
 from rs_sr.attacks import smooth_pgd
 from rs_sr.smoothing import SmoothedModel
@@ -50,7 +50,9 @@ if __name__ == "__main__":
     done = pd.read_csv(OUT / f"ssim_attack_x{scale}.csv").model if (OUT / f"ssim_attack_x{scale}.csv").is_file() else ()
     if missing := set(wanted) - set(networks) - set(done): sys.exit(f"{sys.argv[2]} lacks {', '.join(sorted(missing))}: rs_sr_study train makes them")
     models = {"bilinear": interpolations(test)["bilinear"]} | networks
-    results = Results(OUT / f"ssim_attack_x{scale}.csv", Team(), {"dataset": f"{test.root.name}/test", "precision": "float32"}, {n: fingerprint(m) for n, m in models.items()})
+    weights = {n: fingerprint(m) for n, m in models.items()}
+    about = {"dataset": f"{test.root.name}/test"}
+    results = Table(OUT / f"ssim_attack_x{scale}.csv", SCHEMA, settings={"precision": "float32"}, about=about, weights=weights)
     work = [(n, r, photographs[i:i + BATCH]) for n in models for r in EPS_RELS for i in range(0, len(photographs), BATCH)]
     for name, eps_rel, part in tqdm(work, unit="batch"):
         sigma = float(levels[name]) if "-noise" in name else 0.0
@@ -59,7 +61,7 @@ if __name__ == "__main__":
         y, x = test.batch(part)
         answer, target = smooth(models[name], attacked(models[name], y, x, eps_rel, sigma, test, part[0]), sigma, K, test, part), test.normalization.to_pixels(x, clamp=True)
         for i, *values in zip(part, mse(answer, target).tolist(), psnr(answer, target).tolist(), ssim(answer, target).tolist()):
-            results.add(key | {"image": test.names[i], "weights": fingerprint(models[name])} | {m: round(v, 8 if m == "mse" else 6) for m, v in zip(("mse", "psnr", "ssim"), values)})
+            results.add(key | {"image": test.names[i], "weights": weights[name]} | record_columns(models[name]) | {m: round(v, 8 if m == "mse" else 6) for m, v in zip(("mse", "psnr", "ssim"), values)})
         results.save()
     results.close()
     print(results.frame().groupby(["model", "eps_rel"])[["psnr", "ssim"]].mean().round(3).unstack().to_string())

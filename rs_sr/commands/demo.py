@@ -37,7 +37,7 @@ def rs_sr_demo(
     common: dict[str, Any] = dict(sigma_g=levels, k=k, images=chosen, out=folder/"demo.csv", seed=seed, device=device)
     on_f = evaluate(models, dataset, radii, **common)
     smoothed = {n: m for n, m in models.items() if levels[n] != [0.0]}
-    on_g = evaluate(smoothed, dataset, radii, attack="pgd-smooth", steps=10, attack_k=4, baselines=False, **common | {"sigma_g": {n: levels[n] for n in smoothed}})
+    on_g = evaluate(smoothed, dataset, radii, attack="smooth_pgd", steps=10, attack_k=4, baselines=False, **common | {"sigma_g": {n: levels[n] for n in smoothed}})
     frame = worst_case(pd.concat([on_f, on_g], ignore_index=True))
     table = summarise(frame)
     save_table(table, folder/"table.csv")

@@ -38,7 +38,7 @@ def rs_sr_evaluate(
     scale: int = 2,  # reduction factor
     crop: int = 160,  # side of the evaluated centre crops, pixels
     eps: str = "0,0.01,0.02,0.05,0.1,0.2",  # attack radii eps_rel (root mean square of the perturbation, model units), separated by commas
-    attack: str = "pgd",  # kind of attack: pgd (on the network), pgd-smooth (on its smoothed version) or ensemble (the worst of many on either)
+    attack: str = "pgd",  # kind of attack: pgd (on the network), smooth_pgd (on its smoothed version) or ensemble (the worst of many on either)
     steps: int | None = None,  # steps of the attack, or passes of the ensemble; not given: 10, 40, and 200 (1000 on a smoothed version)
     sigma_g: str = "0",  # smoothing levels, model units, separated by commas; "card": 0 and the level on each model's card
     k: int = 50,  # draws of a smoothed estimate

@@ -7,25 +7,40 @@ __all__ = ['tune_sigma_g']
 
 # %% ../../nbs/evaluation/05_tuning.ipynb #5bb3daca
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 import numpy as np
 from torch import nn
 from ..data import SRDataset
-from .loop import _check_evaluation, _jobs, _opened
+from .jobs import check_settings, Job, METRICS, numbers, plan_jobs
+from .loop import opened, Work
 from .selection import Race, THESIS_SIGMAS
+from ..runtime import named, progress
 
 # %% ../../nbs/evaluation/05_tuning.ipynb #3e0f3442
+def _round(work: Work, race: Race, jobs: Sequence[Job], part: list[int]) -> None:
+    "Measure what may still win on one batch of images, and drop what can no longer."
+    items = [(replace(job, sigma_g=race.levels(job.model, job.eps_rel)), part) for job in jobs]
+    work.run(items, quiet=True)
+    for job, _ in items:
+        for level in job.sigma_g:
+            rows = [work.table.rows[key] for key in work.keys(job, part, level)]
+            race.take(job.model, job.eps_rel, level, rows)
+    race.judge()
+    race.alive, race.overall = work.table.team.first((race.alive, race.overall))  # one process decides for all
+
 def tune_sigma_g(
-    models: nn.Module | Mapping[str, nn.Module],  # base estimators
+    models: nn.Module | Mapping[str, nn.Module],  # base estimators, by name; a single one is named "model"
     dataset: SRDataset,  # validation pairs, never the ones that are reported
-    sigmas: Sequence[float] = THESIS_SIGMAS,  # levels to try, model units
-    eps_rels: Sequence[float] = (0, 0.01, 0.02, 0.035, 0.05, 0.1, 0.2),  # radii to try them at
+    sigma_g: float | Sequence[float] = THESIS_SIGMAS,  # levels to try, model units
+    eps_rel: float | Sequence[float] = (0, 0.01, 0.02, 0.035, 0.05, 0.1, 0.2),  # relative radii to try them at
     *,
-    steps: int = 10,  # steps of the attack on f, as in the thesis
+    steps: int = 10,  # of the attack on f, as in the thesis
     k: int = 8,  # draws; antithetic pairs make few enough for a comparison on common noise
     images: Sequence[int] | None = None,  # which images; None: all. They are taken in random order
     drop: bool = True,  # True: leave out levels that can no longer win; False: measure all, for whole curves
-    metric: str | None = None,  # "ssim", "psnr" or "mse": the one that will decide; None: any of them may, which drops less
+    # "ssim", "psnr" or "mse": the one that will decide; None: any of them may, which drops less
+    metric: str | None = None,
     error: float = 1e-3,  # probability alpha that one comparison drops the better level
     out: str | Path | None = None,  # CSV that collects the rows
     batch_size: int | None = None,  # images between two decisions; None: 2, on a GPU 32
@@ -33,21 +48,17 @@ def tune_sigma_g(
     seed: int = 0,  # of the order of images, random starts and noise
 ):  # -> DataFrame as from `evaluate`; levels that were dropped have fewer images
     "Measure smoothing levels at every radius, as long as they may win."
-    from tqdm.auto import tqdm
-    models = {"model": models} if isinstance(models, nn.Module) else dict(models)
-    sigmas, images = sorted(set(map(float, sigmas))), range(len(dataset)) if images is None else images
+    models, radii = named(models), numbers(eps_rel)
+    levels = dict.fromkeys(models, sorted(set(numbers(sigma_g))))
+    images = range(len(dataset)) if images is None else images
     images = [int(images[i]) for i in np.random.default_rng(seed).permutation(len(images))]
-    _check_evaluation(eps_rels, "pgd", steps, k, {"sigmas": sigmas}, images, precision)
-    with _opened(models, dataset, images, out, None, 0, precision, batch_size, (2, 32)) as (work, parts):
-        jobs = list(_jobs(models, eps_rels, "pgd", steps, dict.fromkeys(models, sigmas), k, seed, dataset.scale))
-        race, team = Race({(j["model"], j["eps_rel"]): j["sigmas"] for j in jobs}, len(images), error, (metric,) if metric else ("psnr", "ssim", "mse")), work.results.team
-        rounds = [[p] for p in parts] if drop else [parts]
-        for group in tqdm(rounds, desc="tuning", unit="batch", delay=2, disable=None if drop and not team.rank else True):
-            items = [({**job, "sigmas": race.levels(job["model"], job["eps_rel"])}, part) for part in group for job in jobs]
-            work.run(items, quiet=drop)
-            if not drop: break
-            for job, part in items:
-                for s in job["sigmas"]: race.take(job["model"], job["eps_rel"], s, [work.results.rows[key] for key in work.keys(job, part, s)])
-            race.judge()
-            race.alive, race.overall = team.gather((race.alive, race.overall))[0]  # one process decides for all
+    check_settings(radii, levels, images, attack="pgd", steps=steps, k=k, precision=precision)
+    plan = plan_jobs(models, radii, levels, attack="pgd", steps=steps, k=k, seed=seed, scale=dataset.scale)
+    jobs = list(plan)
+    starts = {(job.model, job.eps_rel): job.sigma_g for job in jobs}
+    race = Race(starts, len(images), error, (metric,) if metric else METRICS)
+    with opened(models, dataset, images, out=out, attack_k=0, precision=precision, batch_size=batch_size,
+                usual=(2, 32)) as (work, parts):
+        if not drop: work.run([(job, part) for part in parts for job in jobs])
+        for part in progress(parts if drop else [], desc="tuning", unit="batch"): _round(work, race, jobs, part)
     return work.frame()

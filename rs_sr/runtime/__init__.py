@@ -5,8 +5,7 @@
 # %% auto #0
 __all__ = ['frozen', 'inference_copy', 'free_memory', 'kept_memory', 'pass_bytes', 'derive_seed', 'draw_seeds', 'family_seed',
            'generator', 'is_main_process', 'progress', 'Team', 'atomic', 'checksum', 'fingerprint', 'locked',
-           'provenance', 'COLUMNS', 'KEY', 'Results', 'row_key', 'read_rows', 'Schema', 'Table', 'write_rows',
-           'device_of', 'named']
+           'provenance', 'read_rows', 'Schema', 'Table', 'write_rows', 'device_of', 'named']
 
 # %% ../../nbs/runtime/index.ipynb #2a3d806b
 from .inference import frozen, inference_copy
@@ -14,11 +13,11 @@ from .memory import free_memory, kept_memory, pass_bytes
 from .seeds import derive_seed, draw_seeds, family_seed, generator
 from .processes import is_main_process, progress, Team
 from .files import atomic, checksum, fingerprint, locked, provenance
-from .table import COLUMNS, KEY, read_rows, Results, row_key, Schema, Table, write_rows
+from .table import read_rows, Schema, Table, write_rows
 from .arguments import device_of, named
 
 # %% ../../nbs/runtime/index.ipynb #64eb96c9
 _all_ = ["frozen", "inference_copy", "free_memory", "kept_memory", "pass_bytes", "derive_seed", "draw_seeds",
          "family_seed", "generator", "is_main_process", "progress", "Team", "atomic", "checksum", "fingerprint",
-         "locked", "provenance", "COLUMNS", "KEY", "Results", "row_key", "read_rows", "Schema", "Table", "write_rows",
+         "locked", "provenance", "read_rows", "Schema", "Table", "write_rows",
          "device_of", "named"]
