@@ -6,34 +6,46 @@
 __all__ = ['PhotoCache', 'center_region', 'build_cache']
 
 # %% ../../nbs/data/02_cache.ipynb #b2224b78
-import hashlib, json, os, shutil, tempfile
-from collections.abc import Sequence
+import hashlib, json, os, shutil, tempfile, warnings
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from io import FileIO
 from pathlib import Path
 import numpy as np
 from .photographs import load_photo
+from ..runtime import progress
 
 # %% ../../nbs/data/02_cache.ipynb #95fff24d
 class PhotoCache:
     "Centre regions of photographs as bytes in one file, read one at a time."
+    names: list[str]  # file names, relative to the folder they came from
+    skipped: list[str]  # one sentence for each file that could not be used
+    shapes: np.ndarray  # (N, 2): height and width of each region, pixels
+    starts: np.ndarray  # (N + 1,): first byte of each region in the file, and the size of the file
+
     def __init__(self,
         folder: str | Path,  # folder that holds photos.bin and index.json
     ):
         self.folder = Path(folder)
         index = json.loads((self.folder/"index.json").read_text())
         self.names, self.skipped = index["names"], index["skipped"]
-        self.shapes = np.array(index["shapes"], dtype=np.int64).reshape(-1, 2)  # (N, 2): height, width
+        self.shapes = np.array(index["shapes"], dtype=np.int64).reshape(-1, 2)
         self.starts = np.concatenate([[0], np.cumsum(self.shapes.prod(1) * 3)])
         self._file: FileIO | None = None
 
-    def __len__(self): return len(self.names)
+    def __len__(self) -> int: return len(self.names)
 
-    def __getitem__(self, i) -> np.ndarray:  # (H, W, 3) uint8, not writable
-        start, size = int(self.starts[i]), int(self.shapes[i].prod()) * 3
-        if not hasattr(os, "pread"): return np.fromfile(self.folder/"photos.bin", np.uint8, size, offset=start).reshape(*self.shapes[i], 3)  # Windows
+    def __getitem__(self,
+        i: int,  # which photograph
+    ) -> np.ndarray:  # (H, W, 3) uint8
+        "Read one region."
+        photo = np.empty((*self.shapes[i], 3), np.uint8)
+        start = int(self.starts[i])
+        if not hasattr(os, "preadv"):  # Windows
+            return np.fromfile(self.folder/"photos.bin", np.uint8, photo.size, offset=start).reshape(photo.shape)
         if self._file is None: self._file = open(self.folder/"photos.bin", "rb", buffering=0)
-        return np.frombuffer(os.pread(self._file.fileno(), size, start), np.uint8).reshape(*self.shapes[i], 3)
+        os.preadv(self._file.fileno(), [photo], start)
+        return photo
 
     def __getstate__(self): return {**self.__dict__, "_file": None}  # workers open the file themselves
 
@@ -44,17 +56,54 @@ def center_region(
 ) -> np.ndarray:  # (min(H, side), min(W, side), 3), a view
     "Cut the centre out of a photograph."
     h, w = (min(n, side) for n in photo.shape[:2])
-    top, left = (photo.shape[0] - h) // 2, (photo.shape[1] - w) // 2
+    top = (photo.shape[0] - h) // 2
+    left = (photo.shape[1] - w) // 2
     return photo[top:top + h, left:left + w]
 
 # %% ../../nbs/data/02_cache.ipynb #151d1dd4
-def _read_region(path, crop, region):
+def _read_region(path: Path, crop: int, region: int) -> np.ndarray | str:
     "One photograph's centre region, or the reason why it has none."
     try: photo = load_photo(path)
     except (ValueError, OSError) as error: return str(error)
-    if min(photo.shape[:2]) < crop:
-        return f"{path} is {photo.shape[1]} x {photo.shape[0]} pixels, smaller than the crop of {crop}; remove it or choose a smaller crop"
-    return center_region(photo, region)
+    height, width = photo.shape[:2]
+    if min(height, width) >= crop: return center_region(photo, region)
+    return f"{path} is {width} x {height} pixels, smaller than the crop of {crop}; remove it or choose a smaller crop"
+
+def _decoded(
+    files: Sequence[Path],
+    read: Callable[[Path], np.ndarray | str],
+) -> Iterator[tuple[Path, np.ndarray | str]]:
+    "Decode photographs, several at a time, in order."
+    size = 256  # so many at most are in memory
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        for start in progress(range(0, len(files), size), desc="decoding photographs", unit=f"x{size}"):
+            part = files[start:start + size]
+            yield from zip(part, pool.map(read, part))
+
+# %% ../../nbs/data/02_cache.ipynb #24722aae
+def _fill(folder: Path, files: Sequence[Path], crop: int, region: int, root: Path):
+    "Write photos.bin and index.json."
+    index: dict[str, list] = {"names": [], "shapes": [], "skipped": []}
+    with open(folder/"photos.bin", "wb") as out:
+        for path, photo in _decoded(files, lambda p: _read_region(p, crop, region)):
+            if isinstance(photo, str):
+                index["skipped"].append(photo)
+                continue
+            out.write(np.ascontiguousarray(photo).tobytes())
+            index["names"].append(str(path.relative_to(root)) if path.is_relative_to(root) else str(path))
+            index["shapes"].append(photo.shape[:2])
+    (folder/"index.json").write_text(json.dumps(index))
+
+def _write_cache(folder: Path, files: Sequence[Path], crop: int, region: int, root: Path):
+    "Make a cache under a temporary name, and rename it when it is complete."
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    draft = Path(tempfile.mkdtemp(prefix="building-", dir=folder.parent))
+    try:
+        _fill(draft, files, crop, region, root)
+        try: draft.rename(folder)
+        except OSError:
+            if not (folder/"index.json").is_file(): raise  # else another process was first: use its cache
+    finally: shutil.rmtree(draft, ignore_errors=True)
 
 # %% ../../nbs/data/02_cache.ipynb #b7b257df
 def build_cache(
@@ -68,31 +117,10 @@ def build_cache(
     base = Path(cache_dir or os.environ.get("RS_SR_CACHE") or Path.home()/".cache"/"rs_sr").expanduser()
     stamp = [(str(p.resolve()), p.stat().st_size, p.stat().st_mtime_ns) for p in files]
     folder = base/hashlib.sha256(json.dumps([crop, region, stamp]).encode()).hexdigest()[:20]
-    if not (folder/"index.json").is_file(): _write_cache(files, crop, region, folder, Path(root))
+    if not (folder/"index.json").is_file(): _write_cache(folder, files, crop, region, Path(root))
     cache = PhotoCache(folder)
     if cache.skipped:
-        import warnings
-        warnings.warn(f"{len(cache.skipped)} of {len(files)} files left out: " + "; ".join(cache.skipped[:3]) + ("; ..." if len(cache.skipped) > 3 else ""), stacklevel=3)
+        reasons = "; ".join(cache.skipped[:3]) + ("; ..." if len(cache.skipped) > 3 else "")
+        warnings.warn(f"{len(cache.skipped)} of {len(files)} files left out: {reasons}", stacklevel=3)
     if not len(cache): raise ValueError(f"none of {len(files)} files can be used: {cache.skipped[0]}")
     return cache
-
-# %% ../../nbs/data/02_cache.ipynb #24722aae
-def _write_cache(files, crop, region, folder, root):
-    from tqdm.auto import tqdm
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    draft = Path(tempfile.mkdtemp(prefix="building-", dir=folder.parent))
-    index: dict[str, list] = {"names": [], "shapes": [], "skipped": []}
-    try:
-        with open(draft/"photos.bin", "wb") as out, ThreadPoolExecutor(os.cpu_count()) as pool:
-            for start in tqdm(range(0, len(files), 256), desc="decoding photographs", unit="x256", delay=2):
-                part = files[start:start + 256]
-                for path, photo in zip(part, pool.map(lambda p: _read_region(p, crop, region), part)):
-                    if isinstance(photo, str): index["skipped"].append(photo); continue
-                    out.write(np.ascontiguousarray(photo).tobytes())
-                    index["names"].append(str(path.relative_to(root)) if path.is_relative_to(root) else str(path))
-                    index["shapes"].append(photo.shape[:2])
-        (draft/"index.json").write_text(json.dumps(index))
-        try: draft.rename(folder)
-        except OSError:
-            if not (folder/"index.json").is_file(): raise  # else another process was first: use its cache
-    finally: shutil.rmtree(draft, ignore_errors=True)

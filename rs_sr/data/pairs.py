@@ -12,13 +12,23 @@ import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.data import Dataset
-from .cache import build_cache, center_region
+from .cache import PhotoCache, build_cache, center_region
 from .photographs import list_photos
 from ..physics import IMAGENET_MINI, Normalization, check_scale, degrade
 
 # %% ../../nbs/data/03_pairs.ipynb #cdec4b45
 class SRDataset(Dataset):
     "Pairs of measurement and ground truth, made from any folder of photographs."
+    scale: int  # reduction factor
+    crop: int  # side of the pairs, pixels
+    train: bool  # True: random crops and flips
+    normalization: Normalization  # map to model space
+    root: Path  # folder of the photographs
+    split: str | None  # of the ImageNet-mini layout
+    seed: int  # of the random crops and flips
+    epoch: int  # whose random crops are drawn
+    cache: PhotoCache  # decoded photographs
+
     def __init__(self,
         root: str | Path,  # folder of images, or of the ImageNet-mini layout when `split` is given
         scale: int = 2,  # reduction factor; divides `crop`
@@ -26,7 +36,8 @@ class SRDataset(Dataset):
         train: bool = False,  # True: random crop and flips; False: centre crop
         *,
         split: str | None = None,  # "train", "val" or "test" of the ImageNet-mini layout; None: all files below `root`
-        region: int | None = None,  # side kept of each photograph for random crops, pixels; None: crop + 8 in training, else crop
+        # side kept of each photograph for random crops, pixels; None: crop + 8 in training, else crop
+        region: int | None = None,
         normalization: Normalization = IMAGENET_MINI,  # map to model space
         cache_dir: str | Path | None = None,  # where decoded photographs are kept; None: $RS_SR_CACHE, else ~/.cache/rs_sr
         seed: int = 0,  # of the random crops and flips
@@ -35,8 +46,10 @@ class SRDataset(Dataset):
         check_scale(scale, crop)
         region = region or (crop + 8 if train else crop)
         if region < crop: raise ValueError(f"region must be at least the crop of {crop}, got {region}")
-        self.scale, self.crop, self.train, self.normalization = scale, crop, train, normalization
-        self.root, self.split, self.seed, self.epoch = Path(root), split, seed, 0
+        self.scale, self.crop = scale, crop
+        self.train, self.normalization = train, normalization
+        self.root, self.split = Path(root), split
+        self.seed, self.epoch = seed, 0
         self.cache = build_cache(list_photos(root, split), crop, region, cache_dir, root)
 
     @property
@@ -44,20 +57,12 @@ class SRDataset(Dataset):
         "Name the photographs."
         return self.cache.names
 
-    def __len__(self): return len(self.cache)
-    def __getitem__(self, i): return tuple(t[0] for t in self.batch([i]))
+    def __len__(self) -> int: return len(self.cache)
+    def __getitem__(self, i: int) -> tuple[Tensor, ...]: return tuple(t[0] for t in self.batch([i]))
 
     def set_epoch(self, epoch: int):  # a new epoch draws new crops
         "Choose the epoch whose random crops are drawn."
         self.epoch = epoch
-
-    def _crop(self, i, epoch):
-        photo, side = self.cache[i], self.crop
-        if not self.train: return center_region(photo, side)
-        rng = np.random.default_rng([self.seed, epoch, i])
-        top, left = (rng.integers(n - side + 1) for n in photo.shape[:2])
-        cut = photo[top:top + side, left:left + side]
-        return cut[:, ::-1] if rng.random() < 0.5 else cut
 
     def batch(self,
         indices: Sequence[int],  # which photographs, B of them
@@ -68,6 +73,17 @@ class SRDataset(Dataset):
         n = len(self)
         bad = [i for i in indices if not -n <= i < n]
         if bad: raise IndexError(f"index {bad[0]} is out of range for {n} photographs")
-        crops = np.stack([self._crop(i % n, self.epoch if epoch is None else epoch) for i in indices])
-        hr = torch.from_numpy(crops).to(device).permute(0, 3, 1, 2).float() / 255
+        crops = [_crop(self, i % n, self.epoch if epoch is None else epoch) for i in indices]
+        pixels = torch.stack(crops).contiguous(memory_format=torch.channels_last)  # as the bytes of a photograph lie
+        hr = pixels.to(device).float() / 255
         return self.normalization.to_model(degrade(hr, self.scale)), self.normalization.to_model(hr)
+
+def _crop(pairs: SRDataset, i: int, epoch: int) -> Tensor:
+    "Cut one crop out of a photograph, (3, crop, crop) uint8: central, or drawn by seed, epoch and index."
+    from torchvision.transforms.v2.functional import crop, horizontal_flip
+    photo, side = pairs.cache[i], pairs.crop
+    if not pairs.train: return torch.from_numpy(center_region(photo, side)).permute(2, 0, 1)
+    rng = np.random.default_rng([pairs.seed, epoch, i])
+    top, left = (int(rng.integers(n - side + 1)) for n in photo.shape[:2])
+    cut = crop(torch.from_numpy(photo).permute(2, 0, 1), top, left, side, side)
+    return horizontal_flip(cut) if rng.random() < 0.5 else cut

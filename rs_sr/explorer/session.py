@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import interpolate
 from ..attacks import cosine_steps, pgd, smooth_pgd
-from ..data import EXTENSIONS, center_region, load_photo, sample_photos
+from ..data import center_region, image_extensions, load_photo, sample_photos
 from ..models import load_network, pretrained_models, projected, record_of
 from ..physics import IMAGENET_MINI, check_scale, degrade, eps_from_rel
 from ..runtime import inference_copy
@@ -52,7 +52,7 @@ class Setting:
 # %% ../../nbs/explorer/01_session.ipynb #d9afa948
 def _photographs(folder: Path) -> list[str]:
     "List the photographs of a folder by name."
-    found = [p.name for p in sorted(folder.glob("*")) if p.suffix.lower() in EXTENSIONS]
+    found = [p.name for p in sorted(folder.glob("*")) if p.suffix.lower() in image_extensions()]
     if not found: raise ValueError(f"no photographs in {folder}; give a folder with PNG or JPEG files")
     return found
 

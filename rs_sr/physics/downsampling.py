@@ -22,7 +22,11 @@ def resize(
     from torchvision.transforms import InterpolationMode
     from torchvision.transforms.v2.functional import resize as to_size
     smaller = height < images.shape[-2] or width < images.shape[-1]
-    return to_size(images, [height, width], interpolation=InterpolationMode(kernel), antialias=smaller)
+    resized = to_size(images, [height, width], interpolation=InterpolationMode(kernel), antialias=smaller)
+    alone = images.ndim == 4 and len(images) == 1 and not images.is_contiguous()
+    if alone and images.is_contiguous(memory_format=torch.channels_last):  # whose layout torchvision garbles
+        return resized.clone(memory_format=torch.channels_last)
+    return resized
 
 # %% ../../nbs/physics/02_downsampling.ipynb #6217b5e5
 def degrade(
