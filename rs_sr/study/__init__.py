@@ -6,8 +6,14 @@
 __all__ = ['FIRST', 'LATER', 'LEAST', 'LONG', 'RADII', 'SECOND', 'SIGMAS_F', 'TELLING', 'partners', 'study_grid', 'study_methods',
            'study_records', 'blend_error', 'blend_weight', 'is_trained', 'study_config', 'study_defences',
            'study_filters', 'study_models', 'subset', 'train_study', 'Measurement', 'evaluate_study', 'study_files',
-           'unpack', 'RULES', 'read_results', 'rule_levels', 'study_rows', 'study_tables', 'summaries', 'worst_rounds',
-           'Defence', 'rank', 'ranking', 'read_defences']
+           'unpack', 'RULES', 'read_results', 'rule_levels', 'study_rows', 'study_tables', 'summaries',
+           'summarise_study', 'worst_rounds', 'Evidence', 'best_of', 'difference', 'kind', 'made_up_evidence',
+           'made_up_rows', 'marked', 'over_photographs', 'read_evidence', 'records_of', 'said', 'said_by_radius',
+           'values', 'ATTACKERS', 'MARGIN', 'WORDS', 'Bar', 'Best', 'Claim', 'Column', 'above_bilinear',
+           'above_by_yardstick', 'above_linear', 'above_thesis', 'all_claims', 'answers', 'best_noise_grows',
+           'columns_of', 'keeps_ssim_when_aimed_at', 'label', 'reasons', 'smoothing_has_better_ssim',
+           'smoothing_matches', 'thesis_bar', 'trained_by', 'training_on_noise_needed', 'Defence', 'rank', 'ranking',
+           'read_defences']
 
 # %% ../../nbs/study/index.ipynb #7e04cc4c
 from rs_sr.study.grid import (
@@ -20,16 +26,33 @@ from rs_sr.study.networks import (
 )
 from .run import Measurement, evaluate_study, study_files, unpack
 from rs_sr.study.tables import (
-    RULES, read_results, rule_levels, study_rows, study_tables, summaries, worst_rounds,
+    RULES, read_results, rule_levels, study_rows, study_tables, summaries, summarise_study,
+    worst_rounds,
+)
+from rs_sr.study.evidence import (
+    Evidence, best_of, difference, kind, made_up_evidence, made_up_rows, marked, over_photographs,
+    read_evidence, records_of, said, said_by_radius, values,
+)
+from rs_sr.study.claims import (
+    ATTACKERS, MARGIN, WORDS, Bar, Best, Claim, Column, above_bilinear, above_by_yardstick,
+    above_linear, above_thesis, all_claims, answers, best_noise_grows, columns_of,
+    keeps_ssim_when_aimed_at, label, reasons, smoothing_has_better_ssim, smoothing_matches,
+    thesis_bar, trained_by, training_on_noise_needed,
 )
 from .leaderboard import Defence, rank, ranking, read_defences
 
 # %% ../../nbs/study/index.ipynb #810dc03c
 _all_ = [
     "FIRST", "LATER", "LEAST", "LONG", "RADII", "SECOND", "SIGMAS_F", "TELLING", "partners",
-    "study_grid", "study_methods", "study_records", "blend_error", "blend_weight",
-    "is_trained", "study_config", "study_defences", "study_filters", "study_models", "subset",
-    "train_study", "Measurement", "evaluate_study", "study_files", "unpack", "RULES", "read_results",
-    "rule_levels", "study_rows", "study_tables", "summaries", "worst_rounds", "Defence", "rank",
-    "ranking", "read_defences",
+    "study_grid", "study_methods", "study_records", "blend_error", "blend_weight", "is_trained",
+    "study_config", "study_defences", "study_filters", "study_models", "subset", "train_study",
+    "Measurement", "evaluate_study", "study_files", "unpack", "RULES", "read_results",
+    "rule_levels", "study_rows", "study_tables", "summaries", "summarise_study", "worst_rounds",
+    "Evidence", "best_of", "difference", "kind", "made_up_evidence", "made_up_rows", "marked",
+    "over_photographs", "read_evidence", "records_of", "said", "said_by_radius", "values",
+    "ATTACKERS", "MARGIN", "WORDS", "Bar", "Best", "Claim", "Column", "above_bilinear",
+    "above_by_yardstick", "above_linear", "above_thesis", "all_claims", "answers",
+    "best_noise_grows", "columns_of", "keeps_ssim_when_aimed_at", "label", "reasons",
+    "smoothing_has_better_ssim", "smoothing_matches", "thesis_bar", "trained_by",
+    "training_on_noise_needed", "Defence", "rank", "ranking", "read_defences",
 ]
