@@ -20,7 +20,7 @@ from rs_sr.study import RADII, study_grid, subset
 
 OUT = Path(__file__).resolve().parents[2] / "data" / "results"
 PHOTOGRAPHS = 99  # of the test split
-PIECES = ("date", "until", "seconds", "new rows")  # what differs between pieces of a run
+PIECES = ("id", "date", "until", "seconds", "new rows")  # what differs between pieces of a run
 
 
 def images_of(rows: pd.DataFrame) -> dict[tuple[float, float], set[str]]:
@@ -53,11 +53,12 @@ def rounds_of(strong: pd.DataFrame, levels: dict[str, float], everyone: list[str
 def origin(text: str) -> str:
     "One entry for the pieces of a run."
     merged: dict[str, dict] = {}
-    for run in json.loads(text)["runs"]:
+    whole = json.loads(text)
+    for run in whole["runs"]:
         entry = merged.setdefault(json.dumps({k: v for k, v in run.items() if k not in PIECES}, sort_keys=True), run)
         if entry is run: continue
         entry |= {"until": run.get("until", run["date"]), "seconds": round(entry["seconds"] + run["seconds"], 1), "new rows": entry["new rows"] + run["new rows"]}
-    return json.dumps({"runs": list(merged.values())}, indent=1) + "\n"
+    return json.dumps({**whole, "runs": list(merged.values())}, indent=1) + "\n"
 
 
 if __name__ == "__main__":
