@@ -1,7 +1,8 @@
-"""Build the website in _docs and README.md from the notebooks, with smalldocs (pure Python, no Quarto needed).
+"""Build the website in _docs and README.md from the notebooks, with smalldocs (pure Python, no Quarto).
 
-    python tools/build_site.py             the whole site; a warning of smalldocs is an error
-    python tools/build_site.py --prepare   only nbs/nbdev.yml and nbs/sidebar.yml, before `nbdev_docs` or `nbdev_preview` with Quarto
+    python tools/site/build.py             the whole site; a warning of smalldocs is an error
+    python tools/site/build.py --prepare   only nbs/nbdev.yml and nbs/sidebar.yml, for Quarto:
+                                           before `nbdev_docs` or `nbdev_preview`
 """
 import ast
 import json
@@ -18,99 +19,135 @@ from nbdev.quarto import refresh_quarto_yml
 from nbdev.serve import proc_nbs
 
 ROOT = Path(__file__).resolve().parents[2]
-NBS, PROC, SITE = ROOT / "nbs", ROOT / "_proc", ROOT / "_docs"
-LIBRARY = ["physics", "data", "metrics", "models", "smoothing", "attacks", "certificates", "training", "evaluation", "study", "plots", "explorer", "benchmark", "commands", "runtime"]  # in the order in which one teaches them
-ABOUT = ["contributing", "glossary"]
+NBS = ROOT / "nbs"
+PROC = ROOT / "_proc"
+SITE = ROOT / "_docs"
+
+# Folders of notebooks, or single ones, in the order in which one teaches them
+READING = ("tutorials", "experiments")
+LIBRARY = ("physics", "data", "metrics", "models", "smoothing", "attacks", "certificates", "training",
+           "evaluation", "study", "plots", "explorer", "benchmark", "commands", "runtime")
+ABOUT = ("contributing", "glossary")
+NAVBAR = {"Start": "tutorials/first_steps.ipynb", "Results": "experiments/study.ipynb",
+          "Leaderboard": "experiments/leaderboard.ipynb", "Certificates": "experiments/certificates.ipynb",
+          "Glossary": "glossary.ipynb"}
 
 
-NAVBAR = {"Start": "tutorials/first_steps.ipynb", "Results": "experiments/study.ipynb", "Leaderboard": "experiments/leaderboard.ipynb",
-          "Certificates": "experiments/certificates.ipynb", "Glossary": "glossary.ipynb"}
+def read(path: Path) -> dict:
+    "Read a notebook."
+    return json.loads(path.read_text(encoding="utf-8"))
 
 
 def order(path: Path) -> tuple:
-    "Sort by the `- order:` of the title cell, if there is one, then by name; the opening page of a folder comes first."
-    head = "".join(json.loads(path.read_text(encoding="utf-8"))["cells"][0]["source"])
-    found = re.search(r"^- order: (\d+)", head, re.M)
-    return path.stem != "index", int(found[1]) if found else 99, path.name
+    "Put the landing page first; sort by the number in the name, or else by the `- order:` of the title cell."
+    found = re.search(r"^- order: (\d+)", "".join(read(path)["cells"][0]["source"]), re.M)
+    numbered = re.match(r"\d", path.stem)
+    return path.stem != "index", int(found[1]) if found and not numbered else 99, path.name
 
 
-def pages_of(folder: str) -> list[str]:
-    "List the pages of a folder, or the one page of that name."
-    paths = [NBS / f"{folder}.ipynb"] if (NBS / f"{folder}.ipynb").is_file() else sorted(NBS.glob(f"{folder}/[!_.]*.ipynb"), key=order)
-    return [p.relative_to(NBS).as_posix() for p in paths]
+def chapter(name: str) -> dict:
+    "List the pages of a folder, its landing page first, or link the one page of that name."
+    if (NBS / f"{name}.ipynb").is_file():
+        return {"text": name.capitalize(), "href": f"{name}.ipynb"}
+    paths = sorted(NBS.glob(f"{name}/[!_.]*.ipynb"), key=order)
+    pages: list = [path.relative_to(NBS).as_posix() for path in paths]
+    if pages[0].endswith("/index.ipynb"):
+        pages[0] = {"text": "Overview", "href": pages[0]}
+    return {"section": name.capitalize(), "contents": pages}
+
+
+def check_menu(contents: list) -> None:
+    "Refuse a menu in which a page is missing or stands twice."
+    listed = re.findall(r"[\w/]+\.ipynb", json.dumps(contents))
+    there = [path.relative_to(NBS).as_posix() for path in NBS.rglob("[!_.]*.ipynb")]
+    wrong = {page for page in {*listed, *there} if listed.count(page) != 1 or page not in there}
+    if wrong:
+        sys.exit(f"these pages do not stand in the menu exactly once: {', '.join(sorted(wrong))}")
 
 
 def write_sidebar() -> None:
-    "List the notebooks section by section: what teaches first, then the library, a chapter a folder."
-    contents = [{"text": "Home", "href": "index.ipynb"}]
-    for folder in ("tutorials", "experiments", *LIBRARY):
-        if pages := pages_of(folder):
-            contents.append({"section": folder.capitalize(), "contents": pages})
-    contents.append({"section": "About", "contents": [page for name in ABOUT for page in pages_of(name)]})
-    navbar = [{"text": text, "href": page} for text, page in NAVBAR.items() if (NBS / page).is_file()]
+    "List the notebooks chapter by chapter: what teaches first, then the library."
+    contents = [{"text": "Home", "href": "index.ipynb"}, *map(chapter, (*READING, *LIBRARY))]
+    contents.append({"section": "About", "contents": [chapter(name) for name in ABOUT]})
+    check_menu(contents)
+    navbar = [{"text": text, "href": page} for text, page in NAVBAR.items()]
     sidebar = {"website": {"navbar": {"left": navbar}, "sidebar": {"contents": contents}}}
     (NBS / "sidebar.yml").write_text(yaml.safe_dump(sidebar, sort_keys=False), encoding="utf-8")
 
 
+def mixes_imports(source: str) -> bool:
+    "Tell whether a cell that the reader sees holds both imports and other code."
+    if re.search(r"^#\| *(export|eval: *false)|nbdev_export\(\)|^[%!]", source, re.M):
+        return False
+    kinds = {type(node) for node in ast.walk(ast.parse(source))}
+    return bool(kinds & {ast.Import, ast.ImportFrom} and kinds & {ast.Expr, ast.Assign})
+
+
 def check_cells() -> None:
-    "Refuse visible cells that mix an import with other code: the build would run them, without the cells around them."
+    "Refuse cells that mix an import with other code: the build would run them without those around them."
     bad = []
     for path in sorted(NBS.rglob("[!_.]*.ipynb")):
-        sources = ["".join(c["source"]) for c in json.loads(path.read_text(encoding="utf-8"))["cells"] if c["cell_type"] == "code"]
-        if not any(s.startswith("#| default_exp") for s in sources):
+        sources = ["".join(cell["source"]) for cell in read(path)["cells"] if cell["cell_type"] == "code"]
+        if not any(source.startswith("#| default_exp") for source in sources):
             continue
-        for source in sources:
-            if re.search(r"^#\| *(export|eval: *false)|nbdev_export\(\)|^[%!]", source, re.M):
-                continue
-            kinds = {type(node) for node in ast.walk(ast.parse(source))}
-            if kinds & {ast.Import, ast.ImportFrom} and kinds & {ast.Expr, ast.Assign}:
-                first = next(line for line in source.splitlines() if not line.startswith("#|"))
-                bad.append(f"{path.relative_to(ROOT)}: {first}")
+        for source in filter(mixes_imports, sources):
+            first = next(line for line in source.splitlines() if not line.startswith("#|"))
+            bad.append(f"{path.relative_to(ROOT)}: {first}")
     if bad:
         sys.exit("put the imports of these cells into a cell of their own:\n  " + "\n  ".join(bad))
 
 
+def rename_page(path: Path) -> str:
+    "Give a processed notebook the page name that nbdev's links expect; smalldocs reads no `output-file`."
+    nb = read(path)
+    head = "".join(nb["cells"][0]["source"])
+    found = re.search(r"^output-file: (\S+)\.html\n", head, re.M)
+    nb["cells"][0]["source"] = re.sub(r"^output-file: .*\n", "", head, flags=re.M)
+    target = path.with_name(f"{found[1] if found else path.stem}.ipynb")
+    if target != path and target.exists():
+        sys.exit(f"{path.name} and {target.name} would be the same page; rename one of them")
+    path.unlink()
+    target.write_text(json.dumps(nb), encoding="utf-8")
+    return target.name
+
+
 def rename_pages() -> None:
-    "Give each processed notebook the page name that nbdev's links expect (03_attacks -> attacks): smalldocs reads no `output-file`."
-    renamed = {}
-    for path in sorted(PROC.rglob("*.ipynb")):
-        nb = json.loads(path.read_text(encoding="utf-8"))
-        head = "".join(nb["cells"][0]["source"])
-        found = re.search(r"^output-file: (\S+)\.html\n", head, re.M)
-        nb["cells"][0]["source"] = re.sub(r"^output-file: .*\n", "", head, flags=re.M)
-        target = path.with_name(f"{found[1] if found else path.stem}.ipynb")
-        if target != path and target.exists():
-            sys.exit(f"{path.name} and {target.name} would be the same page; rename one of them")
-        path.unlink()
-        target.write_text(json.dumps(nb), encoding="utf-8")
-        renamed[path.name] = target.name
-    names = re.compile("|".join(rf"(?<![\w-]){re.escape(old)}" for old in sorted(renamed, key=len, reverse=True)))
-    for path in [*PROC.rglob("*.ipynb"), PROC / "sidebar.yml"]:
-        text = path.read_text(encoding="utf-8")
-        if path.suffix == ".ipynb":
-            text = json.dumps(relinked(json.loads(text), names, renamed))
-        else:
-            text = names.sub(lambda m: renamed[m[0]], text)
-        path.write_text(text, encoding="utf-8")
+    "Rename all pages (03_gradient -> gradient), and let links and menu follow."
+    renamed = {path.name: rename_page(path) for path in sorted(PROC.rglob("*.ipynb"))}
+    old = "|".join(rf"(?<![\w-]){re.escape(name)}" for name in sorted(renamed, key=len, reverse=True))
+
+    def follow(text: str) -> str:
+        return re.sub(old, lambda m: renamed[m[0]], text)
+    for path in PROC.rglob("*.ipynb"):
+        path.write_text(json.dumps(relinked(read(path), follow)), encoding="utf-8")
+    menu = PROC / "sidebar.yml"
+    menu.write_text(follow(menu.read_text(encoding="utf-8")), encoding="utf-8")
 
 
-def relinked(nb: dict, names: re.Pattern, renamed: dict) -> dict:
-    "Let the Markdown links between notebooks follow the new page names; take out those that nbdev puts into the code of a signature."
+def without_links(code: str) -> str:
+    "Take out the links that nbdev puts into the code of a signature."
+    return re.sub(r"\[(`[^`]+`)\]\([^)\s]+\)", r"\1", code)
+
+
+def relinked(nb: dict, follow) -> dict:
+    "Let the links between notebooks follow the new page names; keep links out of code."
     for cell in nb["cells"]:
-        for data in (o.get("data", {}) for o in cell.get("outputs", [])):
+        for output in cell.get("outputs", []):
+            data = output.get("data", {})
             if "text/markdown" in data:
-                data["text/markdown"] = re.sub(r"^```python\n.*?^```", lambda m: re.sub(r"\[(`[^`]+`)\]\([^)\s]+\)", r"\1", m[0]),
-                                               "".join(data["text/markdown"]), flags=re.S | re.M)
+                text = "".join(data["text/markdown"])
+                data["text/markdown"] = re.sub(r"^```python\n.*?^```", lambda m: without_links(m[0]), text,
+                                               flags=re.S | re.M)
         if cell["cell_type"] == "markdown":
-            cell["source"] = re.sub(r"\]\([^)\s:]*\.ipynb", lambda m: names.sub(lambda n: renamed[n[0]], m[0]),
-                                    "".join(cell["source"]))
+            text = "".join(cell["source"])
+            cell["source"] = re.sub(r"\]\([^)\s:]*\.ipynb", lambda m: follow(m[0]), text)
     return nb
 
 
 def render() -> None:
     "Render the processed notebooks and put the site in its place."
-    done = subprocess.run([sys.executable, "-m", "smalldocs.cli", "render", str(PROC), "--strict"], text=True,
-                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    command = [sys.executable, "-m", "smalldocs.cli", "render", str(PROC), "--strict"]
+    done = subprocess.run(command, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     print(done.stdout, end="")
     if done.returncode:
         sys.exit("the site has warnings: see above")
@@ -119,28 +156,34 @@ def render() -> None:
 
 
 def write_readme(url: str) -> None:
-    "Turn the home page's Markdown copy into README.md: links to pages go to the website, pictures lie in index_files."
+    "Turn the home page's Markdown copy into README.md: links lead to the website, pictures to index_files."
     text = (SITE / "index.llms.md").read_text(encoding="utf-8")
     text = re.sub(r"\]\((?![a-z]+:|#)([^)\s]+)\.llms\.md", rf"]({url}/\1.html", text)
     text = re.sub(r"(!\[[^\]]*\]\()(?![a-z]+:|index_files/)", r"\1nbs/", text)
     text = re.sub(r"<style.*?</style>\n*|<!-- WARNING.*?-->\n*", "", text, flags=re.S)
-    note = "<!-- Made from nbs/index.ipynb by tools/build_site.py: edit the notebook. -->\n\n"
+    note = "<!-- Made from nbs/index.ipynb by tools/site/build.py: edit the notebook. -->\n\n"
     (ROOT / "README.md").write_text(note + text.rstrip() + "\n", encoding="utf-8")
     shutil.rmtree(ROOT / "index_files", ignore_errors=True)
     if (SITE / "index_files").is_dir():
         shutil.copytree(SITE / "index_files", ROOT / "index_files")
 
 
-if __name__ == "__main__":
+def main() -> None:
+    "Prepare the menu, and build the site unless that is all that was wanted."
     os.chdir(ROOT)
     sys.path.insert(0, str(ROOT))  # this checkout, whatever is installed; the worker processes take it over
     refresh_quarto_yml()
     write_sidebar()
-    if "--prepare" not in sys.argv:
-        check_cells()
-        proc_nbs(force=True, n_workers=2)
-        rename_pages()
-        render()
-        cfg = get_config()
-        write_readme(f"{cfg.doc_host}{cfg.doc_baseurl}")
-        print(f"{len(list(SITE.rglob('*.html')))} pages in {SITE.relative_to(ROOT)}, README.md written")
+    if "--prepare" in sys.argv:
+        return
+    check_cells()
+    proc_nbs(force=True, n_workers=2)
+    rename_pages()
+    render()
+    config = get_config()
+    write_readme(f"{config.doc_host}{config.doc_baseurl}")
+    print(f"{len(list(SITE.rglob('*.html')))} pages in {SITE.relative_to(ROOT)}, README.md written")
+
+
+if __name__ == "__main__":
+    main()
