@@ -8,11 +8,13 @@ __all__ = ['checkpoints', 'apgd']
 # %% ../../nbs/attacks/04_adaptive.ipynb #c5ccd285
 import math
 from collections.abc import Callable
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
-from .ball import _ascend, _check, _worse, project, random_in_ball
-from .losses import squared_error
+from .ball import Worst, ascend, check_attack, pick, project, radius_of, random_in_ball
+from .gradient import visit, without_attack
+from .losses import checked_loss, squared_error
 from ..runtime import frozen
 
 # %% ../../nbs/attacks/04_adaptive.ipynb #ad969fcb
@@ -20,41 +22,79 @@ def checkpoints(
     steps: int,  # of the attack
 ) -> list[int]:  # steps before which each image's step size is reconsidered, rising, all below `steps`
     "Place the checkpoints of a run."
-    at, gap, found = 0.22, 0.22, []
+    at = gap = 0.22
+    found = []
     while at < 1:
         found.append(math.ceil(at * steps - 1e-9))
         gap = max(gap - 0.03, 0.06)
         at += gap
     return [c for c in dict.fromkeys(found) if c < steps]
 
-# %% ../../nbs/attacks/04_adaptive.ipynb #aa3cd6c0
-def _run(model, y, x, e, radius, steps, norm, loss, first, momentum, anneal):
-    "Ascend from the perturbations `e`: the best perturbations, the model's answer to them, and their loss."
-    def pick(images, new, old): return torch.where(images.view(-1, *[1] * (new.ndim - 1)), new, old)
-    most = checked = torch.full((len(y),), -math.inf, device=y.device)
-    last = -most
-    share, rises, kept, since = torch.ones_like(most), torch.zeros_like(most), torch.zeros_like(most, dtype=torch.bool), 0
-    before, best, slope, answer = e, None, None, None
-    for step in range(steps + 1):
-        ascends = step < steps
-        with torch.set_grad_enabled(ascends):
-            x_hat = model(y + e.requires_grad_(ascends))
-            value = loss(x_hat, x)
-            if value.shape != (len(y),): raise ValueError(f"loss must return one number an image, shape ({len(y)},), got {tuple(value.shape)}")
-            gradient = torch.autograd.grad(value.sum(), e)[0] if ascends else e
-        e, value = e.detach(), value.detach().float()
-        if value.isnan().any(): raise ValueError("the loss is NaN; check the model's output and the units of y and x")
-        rises, last = rises + (value > last), value
-        best, slope, answer, most = _worse(value, most, (e, best), (gradient, slope), (x_hat.detach(), answer))
-        if not ascends: return best, answer, most
-        if step in checkpoints(steps):
-            stalled = (rises <= 0.75 * (step - since)) | kept & (most <= checked)
-            share, kept, checked, rises, since = torch.where(stalled, share / 2, share), ~stalled, most, torch.zeros_like(rises), step
-            e, before, gradient, last = (pick(stalled, *pair) for pair in ((best, e), (best, before), (slope, gradient), (most, last)))
-        size = share.view(-1, *[1] * (y.ndim - 1)) * radius * first * ((1 + math.cos(math.pi * step / steps)) / 2 if anneal else 1)
-        ahead = _ascend(e, gradient, size, radius, norm)
-        if momentum and step: ahead = project(ahead + momentum * (2 * e - ahead - before), radius, norm)
+# %% ../../nbs/attacks/04_adaptive.ipynb #0def08b9
+class _Progress(NamedTuple):
+    "How the images have fared since the last checkpoint; tensors have one value for each."
+    share: Tensor  # of the planned step size: 1, halved at checkpoints
+    rises: Tensor  # steps that raised the loss
+    last: Tensor  # loss at the last step
+    kept: Tensor  # whether the step size was kept at the checkpoint
+    best: Tensor  # largest loss up to the checkpoint
+    since: int  # step of the checkpoint
+
+    def after(self, loss: Tensor) -> "_Progress":
+        "Count a step."
+        return self._replace(rises=self.rises + (loss > self.last), last=loss)
+
+    def stalled(self, step: int, best: Tensor) -> Tensor:
+        "Choose the images whose step is to be halved."
+        return (self.rises <= 0.75 * (step - self.since)) | self.kept & (best <= self.best)
+
+    def checkpoint(self, step: int, stalled: Tensor, best: Tensor) -> "_Progress":
+        "Halve the steps of some images, and begin to count anew."
+        return _Progress(torch.where(stalled, self.share / 2, self.share), torch.zeros_like(self.rises),
+                         torch.where(stalled, best, self.last), ~stalled, best, step)
+
+def _beginning(y: Tensor) -> _Progress:
+    "Start to count."
+    lowest = torch.full((len(y),), -math.inf, device=y.device)
+    zero = torch.zeros_like(lowest)
+    return _Progress(torch.ones_like(lowest), zero, -lowest, zero.bool(), lowest, 0)
+
+# %% ../../nbs/attacks/04_adaptive.ipynb #e364120c
+@dataclass(frozen=True)
+class _Plan:
+    "Length and manner of a run."
+    steps: int
+    norm: float
+    first: float  # first step, in radii
+    momentum: float
+    anneal: bool
+
+    def size(self, step: int, share: Tensor, radius: Tensor) -> Tensor:  # (B, 1, ...)
+        "Plan the length of a step."
+        falling = (1 + math.cos(math.pi * step / self.steps)) / 2 if self.anneal else 1
+        return share.view(-1, *[1] * (radius.ndim - 1)) * radius * self.first * falling
+
+# %% ../../nbs/attacks/04_adaptive.ipynb #c8d6d6b6
+def _run(model, y, x, e, radius, loss, plan: _Plan) -> Worst:
+    "Ascend from the perturbations `e`: the best perturbations `e`, and the model's output `x_hat`."
+    worst, progress = Worst(y), _beginning(y)
+    before = e
+    for step in range(plan.steps):
+        here = visit(model, y, e, x, loss)
+        progress, gradient = progress.after(here.loss), here.gradient
+        worst.offer(here.loss, e=e, x_hat=here.x_hat, gradient=gradient)
+        if step in checkpoints(plan.steps):
+            stalled = progress.stalled(step, worst.loss)
+            progress = progress.checkpoint(step, stalled, worst.loss)
+            e, before = pick(stalled, worst["e"], e), pick(stalled, worst["e"], before)
+            gradient = pick(stalled, worst["gradient"], gradient)
+        ahead = ascend(e, gradient, plan.size(step, progress.share, radius), radius, plan.norm)
+        if plan.momentum and step:
+            ahead = project(ahead + plan.momentum * (2 * e - ahead - before), radius, plan.norm)
         e, before = ahead, e
+    here = visit(model, y, e, x, loss, gradient=False)
+    worst.offer(here.loss, e=e, x_hat=here.x_hat)
+    return worst
 
 # %% ../../nbs/attacks/04_adaptive.ipynb #03198d92
 def apgd(
@@ -66,28 +106,29 @@ def apgd(
     steps: int = 100,  # gradient steps of each run
     norm: float = 2,  # 2 or math.inf
     restarts: int = 1,  # independent runs, of which each image keeps the worst for the model
-    start: Tensor | None = None,  # measurements from which the first run starts, e.g. `y` or another attack's result; None: uniform in the ball
-    loss: Callable[[Tensor, Tensor], Tensor] | None = None,  # (x_hat, x) -> (B,), to be maximised; None: `squared_error`
+    # measurements from which the first run starts, e.g. `y` or another attack's result; None: uniform in the ball
+    start: Tensor | None = None,
+    # (x_hat, x) -> (B,), to be maximised; None: `squared_error`
+    loss: Callable[[Tensor, Tensor], Tensor] | None = None,
     first: float = 10.0,  # first step, in radii; Croce and Hein have 2
     momentum: float = 0.0,  # share of the last step that is added to the next; Croce and Hein have 0.25
-    anneal: bool = True,  # True: the plan for all images falls along half a cosine; False: only checkpoints make steps shorter
-    return_output: bool = False,  # True: return also what the model answers to the result, which is known anyway
+    # True: all steps fall along half a cosine as well; False: only checkpoints make steps shorter
+    anneal: bool = True,
+    return_output: bool = False,  # True: return also the model's output for the result, which is known anyway
     generator: torch.Generator | None = None,  # draws the random starts; None: torch's default generator
-) -> Tensor | Any:  # perturbed measurements, shape of `y`, within eps of `y` for each image; with `return_output`, a pair of them and x_hat
+    # perturbed measurements, shape of `y`, within eps of `y`; with `return_output`, a pair of them and x_hat
+) -> Tensor | Any:
     "Maximise the loss of `model` over a ball around each measurement, with steps that adapt to each image."
-    _check(y, x, eps, steps, restarts, norm, True)
-    if start is not None and start.shape != y.shape: raise ValueError(f"start must have the shape of y, {tuple(y.shape)}, got {tuple(start.shape)}")
-    if not torch.as_tensor(eps).any():
-        if not return_output: return y
-        with frozen(model, y), torch.no_grad(): return y, model(y)
-    loss, y = loss or squared_error, y.detach()
-    radius = torch.as_tensor(eps, dtype=y.dtype, device=y.device).reshape(-1, *[1] * (y.ndim - 1))
-    worst: Any = None  # no run yet
-    answer: Any = None
-    most = torch.full((len(y),), -math.inf, device=y.device)
+    check_attack(y, x, eps, steps=steps, restarts=restarts, norm=norm, start=start)
+    if not torch.as_tensor(eps).any(): return without_attack(model, y, return_output)
+    y, checked = y.detach(), checked_loss(loss)
+    radius = radius_of(eps, y)
+    plan = _Plan(steps, norm, first, momentum, anneal)
+    worst = Worst(y)
     with frozen(model, y), torch.autocast(y.device.type, enabled=False):
         for run in range(restarts):
-            e = random_in_ball(y, radius, norm, generator) if start is None or run else project(start.detach() - y, radius, norm)
-            e, x_hat, value = _run(model, y, x, e, radius, steps, norm, loss, first, momentum, anneal)
-            worst, answer, most = _worse(value, most, (e, worst), (x_hat, answer))
-    return (y + worst, answer) if return_output else y + worst
+            if start is None or run: e = random_in_ball(y, radius, norm, generator)
+            else: e = project(start.detach() - y, radius, norm)
+            found = _run(model, y, x, e, radius, checked, plan)
+            worst.offer(found.loss, e=found["e"], x_hat=found["x_hat"])
+    return (y + worst["e"], worst["x_hat"]) if return_output else y + worst["e"]

@@ -8,36 +8,38 @@ __all__ = ['Attacked', 'has_gradient', 'attack_ensemble']
 # %% ../../nbs/attacks/06_ensemble.ipynb #e0cfe902
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from functools import partial
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 from .adaptive import apgd
-from .ball import _check, _worse
+from .ball import Worst, check_attack, radius_of
 from .gradient import cosine_steps, pgd
-from .losses import squared_error
-from ..runtime import frozen
+from .losses import checked_loss, squared_error
 from .smoothed import random_direction, smooth_pgd, top_singular_direction
+from ..runtime import frozen
 from ..smoothing import SmoothedModel
 
 # %% ../../nbs/attacks/06_ensemble.ipynb #6630348b
 class Attacked(NamedTuple):
     "The worst that was found for each image, and who found it."
     y: Tensor  # perturbed measurements, (B, ...), within eps of the given ones
-    loss: Tensor  # (B,), loss of the model's answers to them
-    names: list[str]  # the member that found it, for each image; marked "(no gradient)" if the model has none
+    loss: Tensor  # (B,), loss of the model's outputs for them
+    names: list[str]  # the member that found it, for each image; see `MEMBERS`
     passes: int  # passes an image that the search took, without the judging
     table: Any  # DataFrame, one row a member: its passes, the images that it won, and its loss for each image
+    gradient: bool = True  # False: the model has none, so its true worst case may be much worse
 
 # %% ../../nbs/attacks/06_ensemble.ipynb #f6bcf65c
+def _fork(y: Tensor):
+    "Leave torch's generators as they are, whatever happens inside."
+    return torch.random.fork_rng(devices=[y.device] if y.is_cuda else [])
+
 def _judge(model: nn.Module, z: Tensor, x: Tensor, loss: Callable, seed: int) -> Tensor:
-    "Take the loss of the model's answers, with the noise that `seed` names."
-    with frozen(model, z), torch.no_grad(), torch.autocast(z.device.type, enabled=False), torch.random.fork_rng(devices=[z.device] if z.is_cuda else []):
+    "Take the loss of the model's outputs, with the noise that `seed` names."
+    with frozen(model, z), torch.no_grad(), torch.autocast(z.device.type, enabled=False), _fork(z):
         torch.manual_seed(seed)
-        value = loss(model(z), x).float()
-    if value.shape != (len(z),): raise ValueError(f"loss must return one number an image, shape ({len(z)},), got {tuple(value.shape)}")
-    if value.isnan().any(): raise ValueError("the loss is NaN; check the model's output and the units of y and x")
-    return value
+        return checked_loss(loss)(model(z), x).float()
 
 # %% ../../nbs/attacks/06_ensemble.ipynb #f79d3a24
 def has_gradient(
@@ -48,8 +50,9 @@ def has_gradient(
     z = y[:1].detach().clone()
     try:
         with frozen(model, y), torch.enable_grad():
-            answer = model(z.requires_grad_())
-            gradient, = torch.autograd.grad((answer * torch.linspace(0.5, 1, answer.numel()).to(answer).view_as(answer)).sum(), z)
+            x_hat = model(z.requires_grad_())
+            weights = torch.linspace(0.5, 1, x_hat.numel()).to(x_hat).view_as(x_hat)
+            gradient, = torch.autograd.grad((x_hat * weights).sum(), z)
     except torch.OutOfMemoryError: raise
     except Exception: return False  # whatever was raised deep inside, forwards alone works, as the judging shows
     return bool(gradient.isfinite().all() and gradient.any())
@@ -62,48 +65,122 @@ class _StraightThrough(nn.Module):
         self.model = model
     def forward(self, y): return y + (self.model(y.detach()) - y).detach()
 
-# %% ../../nbs/attacks/06_ensemble.ipynb #89d82ae8
-def _cosine(model, y, x, radius, loss, steps, worst=None):
-    return pgd(model, y, x, radius.flatten(), steps=steps, random_start=False, step_size=cosine_steps(radius, steps), loss=loss, best=False)
+# %% ../../nbs/attacks/06_ensemble.ipynb #f6d70d30
+class _Member(NamedTuple):
+    "An attack that takes part."
+    name: str
+    passes: int  # for an image
+    find: Callable[[Tensor], Tensor]  # worst measurements so far -> candidates
 
-def _plain(model, y, x, radius, loss, passes, rng) -> Iterator[tuple]:
+@dataclass(frozen=True)
+class _Search:
+    "What is attacked, and what every member needs for it."
+    model: nn.Module
+    y: Tensor
+    x: Tensor
+    radius: Tensor  # (B, 1, ...)
+    loss: Callable
+    rng: torch.Generator
+
+    @property
+    def options(self) -> dict[str, Any]: return dict(loss=self.loss, generator=self.rng)
+
+    def pgd(self, model: nn.Module) -> Tensor:
+        "Attack as the thesis does."
+        return pgd(model, self.y, self.x, self.radius.flatten(), steps=10, **self.options)
+
+    def cosine(self, model: nn.Module, steps: int) -> Tensor:
+        "Attack from the measurements, with falling steps."
+        return pgd(model, self.y, self.x, self.radius.flatten(), steps=steps, random_start=False, loss=self.loss,
+                   step_size=cosine_steps(self.radius, steps), best=False)
+
+    def singular(self, turns: int, **options) -> Tensor:
+        "Move along the most sensitive direction."
+        return top_singular_direction(self.model, self.y, self.radius.flatten(), self.x, steps=turns, **options, **self.options)
+
+# %% ../../nbs/attacks/06_ensemble.ipynb #89d82ae8
+def _plain(search: _Search, passes: int) -> Iterator[_Member]:
     "Yield the members against a differentiable model."
-    eps, rest = radius.flatten(), passes - 21
+    model, y, x, eps = search.model, search.y, search.x, search.radius.flatten()
+    rest = passes - 21
     turns, steps = min(rest // 40, 10), rest // 5
     power = 4 * turns + 2 if turns else 0
     long = (rest - 2 * steps - power - 1) // 2
-    yield "PGD-10", 21, lambda _: pgd(model, y, x, eps, steps=10, loss=loss, generator=rng)
-    yield "PGD cosine", 2 * steps, partial(_cosine, model, y, x, radius, loss, steps)
-    if turns: yield "singular", power, lambda _: top_singular_direction(model, y, eps, x, steps=turns, loss=loss, generator=rng)
-    yield "APGD", 2 * long + 1, lambda _: apgd(model, y, x, eps, steps=long, loss=loss, generator=rng)
+    yield _Member("pgd", 21, lambda _: search.pgd(model))
+    yield _Member("pgd cosine", 2 * steps, lambda _: search.cosine(model, steps))
+    if turns: yield _Member("top_singular_direction", power, lambda _: search.singular(turns))
+    yield _Member("apgd", 2 * long + 1, lambda _: apgd(model, y, x, eps, steps=long, **search.options))
 
-def _smoothed(model, y, x, radius, loss, passes, rng) -> Iterator[tuple]:
+def _smoothed(search: _Search, passes: int) -> Iterator[_Member]:
     "Yield the members against a smoothed model with a differentiable base."
-    eps, base, rest, two = radius.flatten(), model.base, passes - 41, dict(k=2, loss=loss, generator=rng)
+    base, rest = search.model.base, passes - 41
     turns = min(rest // 80, 10)
     power = 8 * turns + 4 if turns else 0
     half = (rest - power) // 2
-    yield "transfer PGD-10", 21, lambda _: pgd(base, y, x, eps, steps=10, loss=loss, generator=rng)
-    yield "transfer", 20, partial(_cosine, base, y, x, radius, loss, 10)
-    if turns: yield "singular", power, lambda _: top_singular_direction(model, y, eps, x, steps=turns, **two)
-    yield "smooth draws", 4 * (half // 4), lambda worst: smooth_pgd(model, y, x, eps, steps=half // 4, objective="draws", check=0, start=worst, **two)
-    yield "smooth mean", 6 * (half // 6), lambda _: smooth_pgd(model, y, x, eps, steps=half // 6, check=0, **two)
+    def on_g(steps, **options):
+        return smooth_pgd(search.model, search.y, search.x, search.radius.flatten(), steps=steps, k=2, check=0,
+                          **options, **search.options)
+    yield _Member("transfer pgd", 21, lambda _: search.pgd(base))
+    yield _Member("transfer", 20, lambda _: search.cosine(base, 10))
+    if turns: yield _Member("top_singular_direction", power, lambda _: search.singular(turns, k=2))
+    yield _Member("smooth_pgd_draws", 4 * (half // 4), lambda worst: on_g(half // 4, objective="draws", start=worst))
+    yield _Member("smooth_pgd", 6 * (half // 6), lambda _: on_g(half // 6))
 
 # %% ../../nbs/attacks/06_ensemble.ipynb #09c73783
-def _members(model, y, x, radius, loss, passes, surrogates, rng, same_shape) -> tuple[Iterator[tuple], str]:
-    "Choose the members for a model, and the remark that goes with their names."
-    smooth = isinstance(model, SmoothedModel)
-    seen = has_gradient(model.base if smooth else model, y)
-    def all_members():
-        for i in range(3): yield f"random {i + 1}", 0, lambda _: random_direction(y, radius, rng)
-        for i, other in enumerate(surrogates): yield f"transfer {i + 1}", 20, partial(_cosine, other, y, x, radius, loss, 10)
-        left = passes - 20 * len(surrogates)
-        if seen: yield from (_smoothed if smooth else _plain)(model, y, x, radius, loss, left, rng)
-        elif same_shape:
-            steps = min(20, left // (model.k if smooth else 1))
-            if steps: yield "straight through", steps * (model.k if smooth else 1), partial(_cosine, _StraightThrough(model), y, x, radius, loss, steps)
-    if not (seen or surrogates or same_shape): warnings.warn("the model has no gradient, so only random directions were tried; give differentiable surrogates to transfer from")
-    return all_members(), "" if seen else " (no gradient)"
+def _blind(search: _Search, passes: int) -> Iterator[_Member]:
+    "Yield the member against a model without gradients."
+    calls = search.model.k if isinstance(search.model, SmoothedModel) else 1
+    steps = min(20, passes // calls)
+    guess = _StraightThrough(search.model)
+    if steps: yield _Member("straight through", steps * calls, lambda _: search.cosine(guess, steps))
+
+def _members(search: _Search, passes: int, surrogates: Sequence[nn.Module], seen: bool) -> Iterator[_Member]:
+    "Yield the members for a model, of which a gradient can be `seen` or not."
+    for i in range(3):
+        yield _Member(f"random_direction {i + 1}", 0, lambda _: random_direction(search.y, search.radius, search.rng))
+    for i, other in enumerate(surrogates):
+        yield _Member(f"transfer {i + 1}", 20, lambda _, other=other: search.cosine(other, 10))
+    left = passes - 20 * len(surrogates)
+    if seen: yield from (_smoothed if isinstance(search.model, SmoothedModel) else _plain)(search, left)
+    elif search.y.shape == search.x.shape: yield from _blind(search, left)
+    elif not surrogates:
+        warnings.warn("the model has no gradient, so only random directions were tried; "
+                      "give differentiable surrogates to transfer from", stacklevel=2)
+
+# %% ../../nbs/attacks/06_ensemble.ipynb #c0f5deb6
+class _Board:
+    "What the members reached, judged by the model itself."
+    def __init__(self, search: _Search, seed: int):
+        self.search, self.seed = search, seed
+        self.losses: dict[str, Tensor] = {}
+        self.passes: dict[str, int] = {}
+        self.worst = Worst(search.y)
+        self.enter("none", 0, search.y)
+
+    def enter(self, name: str, passes: int, z: Tensor) -> None:
+        "Judge the candidates of a member."
+        self.losses[name] = _judge(self.search.model, z, self.search.x, self.search.loss, self.seed)
+        self.passes[name] = passes
+        self.worst.offer(self.losses[name], z=z)
+
+    def result(self, gradient: bool) -> Attacked:
+        "Put the result together."
+        import pandas as pd
+        members, values = list(self.losses), torch.stack([*self.losses.values()])
+        most, winner = values.max(0)
+        table = pd.DataFrame(values.cpu().numpy(), index=pd.Index(members, name="member"))
+        table.insert(0, "passes", [*self.passes.values()])
+        table.insert(1, "wins", winner.bincount(minlength=len(members)).cpu().numpy())
+        return Attacked(self.worst["z"], most, [members[i] for i in winner], sum(self.passes.values()), table, gradient)
+
+# %% ../../nbs/attacks/06_ensemble.ipynb #4505dc03
+def _candidates(member: _Member, worst: Tensor) -> Tensor | None:
+    "Let a member search, or say why it cannot."
+    try: return member.find(worst)
+    except torch.OutOfMemoryError: raise
+    except (RuntimeError, NotImplementedError) as error:
+        warnings.warn(f"{member.name} was left out: {str(error).strip().splitlines()[0]}", stacklevel=3)
+        return None
 
 # %% ../../nbs/attacks/06_ensemble.ipynb #a88bcd7f
 def attack_ensemble(
@@ -112,38 +189,31 @@ def attack_ensemble(
     x: Tensor,  # ground truth, (B, ...), in the units of the model's output
     eps: float | Tensor,  # l2 radius in the units of `y`; one number, or (B,)
     *,
-    passes: int = 200,  # budget of the search for an image, forward or backward passes of the model, or of a smoothed model's base; take 1000 or more for that
-    surrogates: Sequence[nn.Module] = (),  # differentiable models for the same task, whose attacks are tried on `model`
-    loss: Callable[[Tensor, Tensor], Tensor] | None = None,  # (x_hat, x) -> (B,), to be maximised; None: `squared_error`
+    # budget of the search for an image, forward or backward passes of the model, or of a smoothed model's base;
+    # take 1000 or more for a smoothed model
+    passes: int = 200,
+    # differentiable models for the same task, whose attacks are tried on `model`
+    surrogates: Sequence[nn.Module] = (),
+    # (x_hat, x) -> (B,), to be maximised; None: `squared_error`
+    loss: Callable[[Tensor, Tensor], Tensor] | None = None,
     generator: torch.Generator | None = None,  # decides all that is random; None: torch's default generator
 ) -> Attacked:  # the worst for each image, who found it, what it took, and the loss of each member
     "Let several attacks try, and keep for each image the worst that the model itself confirms."
-    _check(y, x, eps, 1, 1, 2, True)
-    if passes < 80 + 20 * len(surrogates): raise ValueError(f"passes must be at least {80 + 20 * len(surrogates)} with {len(surrogates)} surrogates, got {passes}")
-    y, loss = y.detach(), loss or squared_error
-    radius = torch.as_tensor(eps, dtype=y.dtype, device=y.device).expand(len(y)).reshape(-1, *[1] * (y.ndim - 1))
-    seed, search = torch.randint(2**62, (2,), generator=generator, device=generator.device if generator else "cpu").tolist()
-    rng = torch.Generator(y.device).manual_seed(search)
-    losses, taken, worst = {"none": _judge(model, y, x, loss, seed)}, {"none": 0}, y
-    with torch.random.fork_rng(devices=[y.device] if y.is_cuda else []):
-        torch.manual_seed(search)  # for models that draw their own noise
-        members, remark = _members(model, y, x, radius, loss, passes, surrogates, rng, y.shape == x.shape)
-        for name, cost, find in members if radius.any() else ():
-            try: z = find(worst)
-            except (RuntimeError, NotImplementedError) as error:
-                if isinstance(error, torch.OutOfMemoryError): raise
-                warnings.warn(f"{name} was left out: {str(error).strip().splitlines()[0]}")
-                continue
-            losses[name + remark], taken[name + remark] = _judge(model, z, x, loss, seed), cost
-            worst = _worse(losses[name + remark], torch.stack([*losses.values()][:-1]).amax(0), (z, worst))[0]
-    return _attacked(worst, losses, taken)
-
-# %% ../../nbs/attacks/06_ensemble.ipynb #b291f1f5
-def _attacked(worst: Tensor, losses: dict, taken: dict) -> Attacked:
-    "Put the answer together."
-    import pandas as pd
-    members, values = list(losses), torch.stack([*losses.values()])
-    most, winner = values.max(0)
-    table = pd.DataFrame(values.cpu().numpy(), index=pd.Index(members, name="member"))
-    table.insert(0, "passes", [*taken.values()]); table.insert(1, "wins", winner.bincount(minlength=len(members)).cpu().numpy())
-    return Attacked(worst, most, [members[i] for i in winner], sum(taken.values()), table)
+    check_attack(y, x, eps)
+    least = 80 + 20 * len(surrogates)
+    if passes < least:
+        raise ValueError(f"passes must be at least {least} with {len(surrogates)} surrogates, got {passes}")
+    y = y.detach()
+    radius = radius_of(eps, y).expand(len(y), *[1] * (y.ndim - 1))
+    device = generator.device if generator else "cpu"
+    judging, searching = torch.randint(2**62, (2,), generator=generator, device=device).tolist()
+    rng = torch.Generator(y.device).manual_seed(searching)
+    search = _Search(model, y, x, radius, loss or squared_error, rng)
+    board = _Board(search, judging)
+    with _fork(y):
+        torch.manual_seed(searching)  # for models that draw their own noise
+        seen = has_gradient(model.base if isinstance(model, SmoothedModel) else model, y)
+        for member in _members(search, passes, surrogates, seen) if radius.any() else ():
+            z = _candidates(member, board.worst["z"])
+            if z is not None: board.enter(member.name, member.passes, z)
+    return board.result(seen)
