@@ -77,12 +77,13 @@ SSIM_WINDOW = 11  # pixels: width of the Gaussian window, and the least side of 
 def ssim_map(
     pred: Tensor,    # reconstructions, (B, C, H, W), float32 or wider, pixel units, of any range
     target: Tensor,  # ground truth, same shape and units
-) -> Tensor:         # (B, C, H - 10, W - 10), no unit; the SSIM of each window inside the image, differentiable
+) -> Tensor:         # (B, C, H - 10, W - 10), no unit; of each window inside the image, differentiable
     "Compute the structural similarity in each window, with data range 1."
     from torchmetrics.functional.image import structural_similarity_index_measure
     if pred.ndim != 4 or min(pred.shape[-2:]) < SSIM_WINDOW:
-        raise ValueError(f"ssim needs images (B, C, H, W) of at least {SSIM_WINDOW} x {SSIM_WINDOW} pixels, got "
-                         f"{tuple(pred.shape)}; use larger crops, or mse and psnr for these")
+        least = f"{SSIM_WINDOW} x {SSIM_WINDOW} pixels, got {tuple(pred.shape)}"
+        raise ValueError(f"ssim needs images (B, C, H, W) of at least {least}; "
+                         "use larger crops, or mse and psnr for these")
     border = SSIM_WINDOW//2
     with torch.autocast(pred.device.type, enabled=False):   # variances need float32
         windows = structural_similarity_index_measure(pred, target, data_range=1., reduction="none",

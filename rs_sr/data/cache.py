@@ -42,9 +42,10 @@ class PhotoCache:
         photo = np.empty((*self.shapes[i], 3), np.uint8)
         start = int(self.starts[i])
         if not hasattr(os, "preadv"):  # Windows
-            return np.fromfile(self.folder/"photos.bin", np.uint8, photo.size, offset=start).reshape(photo.shape)
-        if self._file is None: self._file = open(self.folder/"photos.bin", "rb", buffering=0)
-        os.preadv(self._file.fileno(), [photo], start)
+            whole = np.fromfile(self.folder/"photos.bin", np.uint8, photo.size, offset=start)
+            return whole.reshape(photo.shape)
+        if self._file is None: self._file = FileIO(self.folder/"photos.bin")
+        os.preadv(self._file.fileno(), [memoryview(photo)], start)
         return photo
 
     def __getstate__(self): return {**self.__dict__, "_file": None}  # workers open the file themselves
@@ -67,7 +68,8 @@ def _read_region(path: Path, crop: int, region: int) -> np.ndarray | str:
     except (ValueError, OSError) as error: return str(error)
     height, width = photo.shape[:2]
     if min(height, width) >= crop: return center_region(photo, region)
-    return f"{path} is {width} x {height} pixels, smaller than the crop of {crop}; remove it or choose a smaller crop"
+    size = f"{width} x {height} pixels, smaller than the crop of {crop}"
+    return f"{path} is {size}; remove it or choose a smaller crop"
 
 def _decoded(
     files: Sequence[Path],

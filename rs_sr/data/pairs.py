@@ -16,6 +16,24 @@ from .cache import PhotoCache, build_cache, center_region
 from .photographs import list_photos
 from ..physics import IMAGENET_MINI, Normalization, check_scale, degrade
 
+# %% ../../nbs/data/03_pairs.ipynb #0f3da410
+def _cut(photo: np.ndarray, side: int, key: tuple[int, int, int] | None) -> Tensor:
+    "Cut (3, side, side) bytes out of a photograph: central, or drawn by seed, epoch and index."
+    from torchvision.transforms.v2.functional import crop, horizontal_flip
+    if key is None: return torch.from_numpy(center_region(photo, side)).permute(2, 0, 1)
+    rng = np.random.default_rng(key)
+    top, left = (int(rng.integers(n - side + 1)) for n in photo.shape[:2])
+    cut = crop(torch.from_numpy(photo).permute(2, 0, 1), top, left, side, side)
+    return horizontal_flip(cut) if rng.random() < 0.5 else cut
+
+def _checked(scale: int, crop: int, region: int) -> int:
+    "Refuse sides that do not fit each other."
+    if not isinstance(crop, int) or crop < 1:
+        raise ValueError(f"crop must be a positive integer, got {crop!r}")
+    check_scale(scale, crop)
+    if region < crop: raise ValueError(f"region must be at least the crop of {crop}, got {region}")
+    return region
+
 # %% ../../nbs/data/03_pairs.ipynb #cdec4b45
 class SRDataset(Dataset):
     "Pairs of measurement and ground truth, made from any folder of photographs."
@@ -35,17 +53,16 @@ class SRDataset(Dataset):
         crop: int = 160,  # side of the pairs, pixels
         train: bool = False,  # True: random crop and flips; False: centre crop
         *,
-        split: str | None = None,  # "train", "val" or "test" of the ImageNet-mini layout; None: all files below `root`
+        # "train", "val" or "test" of the ImageNet-mini layout; None: all files below `root`
+        split: str | None = None,
         # side kept of each photograph for random crops, pixels; None: crop + 8 in training, else crop
         region: int | None = None,
         normalization: Normalization = IMAGENET_MINI,  # map to model space
-        cache_dir: str | Path | None = None,  # where decoded photographs are kept; None: $RS_SR_CACHE, else ~/.cache/rs_sr
+        # where decoded photographs are kept; None: $RS_SR_CACHE, else ~/.cache/rs_sr
+        cache_dir: str | Path | None = None,
         seed: int = 0,  # of the random crops and flips
     ):
-        if not isinstance(crop, int) or crop < 1: raise ValueError(f"crop must be a positive integer, got {crop!r}")
-        check_scale(scale, crop)
-        region = region or (crop + 8 if train else crop)
-        if region < crop: raise ValueError(f"region must be at least the crop of {crop}, got {region}")
+        region = _checked(scale, crop, region or (crop + 8 if train else crop))
         self.scale, self.crop = scale, crop
         self.train, self.normalization = train, normalization
         self.root, self.split = Path(root), split
@@ -73,17 +90,11 @@ class SRDataset(Dataset):
         n = len(self)
         bad = [i for i in indices if not -n <= i < n]
         if bad: raise IndexError(f"index {bad[0]} is out of range for {n} photographs")
-        crops = [_crop(self, i % n, self.epoch if epoch is None else epoch) for i in indices]
-        pixels = torch.stack(crops).contiguous(memory_format=torch.channels_last)  # as the bytes of a photograph lie
-        hr = pixels.to(device).float() / 255
+        cuts = self._cuts([i % n for i in indices], self.epoch if epoch is None else epoch)
+        hr = cuts.to(device).float() / 255
         return self.normalization.to_model(degrade(hr, self.scale)), self.normalization.to_model(hr)
 
-def _crop(pairs: SRDataset, i: int, epoch: int) -> Tensor:
-    "Cut one crop out of a photograph, (3, crop, crop) uint8: central, or drawn by seed, epoch and index."
-    from torchvision.transforms.v2.functional import crop, horizontal_flip
-    photo, side = pairs.cache[i], pairs.crop
-    if not pairs.train: return torch.from_numpy(center_region(photo, side)).permute(2, 0, 1)
-    rng = np.random.default_rng([pairs.seed, epoch, i])
-    top, left = (int(rng.integers(n - side + 1)) for n in photo.shape[:2])
-    cut = crop(torch.from_numpy(photo).permute(2, 0, 1), top, left, side, side)
-    return horizontal_flip(cut) if rng.random() < 0.5 else cut
+    def _cuts(self, indices: Sequence[int], epoch: int) -> Tensor:
+        keys = [(self.seed, epoch, i) if self.train else None for i in indices]
+        cuts = [_cut(self.cache[i], self.crop, key) for i, key in zip(indices, keys)]
+        return torch.stack(cuts).contiguous(memory_format=torch.channels_last)  # as photographs' bytes lie

@@ -67,7 +67,8 @@ def image_extensions() -> frozenset[str]:  # such as ".jpg", in lower case
 def _images(folder: Path) -> list[Path]:
     "List the image files below a folder, in sorted order, without hidden ones."
     known = image_extensions()
-    return sorted(p for p in folder.rglob("*") if p.suffix.lower() in known and p.is_file() and not p.name.startswith("."))
+    files = (p for p in folder.rglob("*") if p.suffix.lower() in known and not p.name.startswith("."))
+    return sorted(p for p in files if p.is_file())
 
 def list_photos(
     root: str | Path,  # folder of images, or a folder with subfolders train, val and perhaps test
@@ -85,11 +86,24 @@ def list_photos(
     if set_aside and split == "val": files = files[::50]
     if set_aside and split == "train": files = [p for i, p in enumerate(files) if i % 50]
     if not files:
-        raise ValueError(f"no image files in {folder}; expected one of {', '.join(sorted(image_extensions()))}")
+        known = ", ".join(sorted(image_extensions()))
+        raise ValueError(f"no image files in {folder}; expected one of {known}")
     return files
 
 # %% ../../nbs/data/01_photographs.ipynb #177eecd2
 KAGGLE = "ifigotin/imagenetmini-1000"
+
+def _from_kaggle() -> Path:
+    "Fetch the set, or say what is missing."
+    try: import kagglehub
+    except ImportError:
+        raise ModuleNotFoundError('kagglehub is missing; run: pip install "rs_sr[data]"') from None
+    try: return Path(kagglehub.dataset_download(KAGGLE))
+    except Exception as error:
+        advice = ("check the network and your Kaggle credentials (~/.kaggle/kaggle.json), "
+                  "or download it by hand and give its folder as data")
+        reason = type(error).__name__
+        raise ConnectionError(f"Kaggle's {KAGGLE} could not be downloaded ({reason}); {advice}") from error
 
 def download_imagenet_mini(
     dest: str | Path,  # folder that will hold train/ and val/
@@ -97,14 +111,7 @@ def download_imagenet_mini(
     "Download ImageNet mini from Kaggle into a folder, once."
     dest = Path(dest).expanduser()
     if (dest/"train").is_dir() and (dest/"val").is_dir(): return dest
-    try: import kagglehub
-    except ImportError: raise ModuleNotFoundError('kagglehub is missing; run: pip install "rs_sr[data]"') from None
-    try: found = Path(kagglehub.dataset_download(KAGGLE))
-    except Exception as error:
-        advice = ("check the network and your Kaggle credentials (~/.kaggle/kaggle.json), "
-                  "or download it by hand and give its folder as data")
-        reason = type(error).__name__
-        raise ConnectionError(f"Kaggle's {KAGGLE} could not be downloaded ({reason}); {advice}") from error
+    found = _from_kaggle()
     source = next(p.parent for p in sorted(found.rglob("train")) if (p.parent/"val").is_dir())
     dest.mkdir(parents=True, exist_ok=True)
     for part in ("train", "val"): (dest/part).symlink_to((source/part).resolve(), target_is_directory=True)

@@ -9,18 +9,19 @@ __all__ = ['RECORD', 'Record', 'read_record', 'record_columns', 'record_from_con
            'LinearFilter', 'fit_filter', 'Blend', 'SelfEnsemble', 'projected']
 
 # %% ../../nbs/models/index.ipynb #2cbc7600
-from .record import RECORD, Record, read_record, record_columns, record_from_config, record_of, with_record
+from .record import RECORD, Record, read_record, record_columns, record_from_config
+from .record import record_of, with_record
 from .pretrained import WEIGHTS, Pretrained, weights_folder
 from .unet import DoubleConv, UNetSR
 from .edsr import EDSR, ResidualBlock
 from .linear import Interpolation, interpolations, is_exact, worst_linear, worst_spectrum
-from .filters import fit_filter, LinearFilter
-from .combine import Blend, projected, SelfEnsemble
+from .filters import LinearFilter, fit_filter
+from .combine import Blend, SelfEnsemble, projected
 from .zoo import load_network, pretrained_models
 
 # %% ../../nbs/models/index.ipynb #af96eca9
-_all_ = ["RECORD", "Record", "read_record", "record_columns", "record_from_config", "record_of", "with_record"]
-_all_ += ["WEIGHTS", "Pretrained", "weights_folder", "load_network", "pretrained_models"]
-_all_ += ["DoubleConv", "UNetSR", "EDSR", "ResidualBlock"]
-_all_ += ["Interpolation", "interpolations", "is_exact", "worst_linear", "worst_spectrum", "LinearFilter", "fit_filter"]
+_all_ = ["RECORD", "Record", "read_record", "record_columns", "record_from_config", "record_of"]
+_all_ += ["with_record", "WEIGHTS", "Pretrained", "weights_folder", "load_network", "pretrained_models"]
+_all_ += ["DoubleConv", "UNetSR", "EDSR", "ResidualBlock", "Interpolation", "interpolations", "is_exact"]
+_all_ += ["worst_linear", "worst_spectrum", "LinearFilter", "fit_filter"]
 _all_ += ["Blend", "SelfEnsemble", "projected"]

@@ -51,7 +51,7 @@ class Blend(nn.Module):
 
 # %% ../../nbs/models/06_combine.ipynb #30c04dde
 class SelfEnsemble(nn.Module):
-    "The mean of an estimator's outputs for the eight mirrored and turned copies of a measurement, turned back."
+    "The mean of an estimator's outputs for the eight symmetric copies of a measurement, turned back."
     def __init__(self,
         base: nn.Module,  # estimator y -> x_hat of the same size, for pictures of any sides; run eight times
     ):

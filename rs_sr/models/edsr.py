@@ -32,12 +32,14 @@ class EDSR(Pretrained):
     def __init__(self,
         channels: int = 64,  # of the body
         blocks: int = 8,  # residual blocks
-        fold: int = 4,  # side of the blocks of pixels that become channels; best the scale of the measurements
+        # side of the blocks of pixels that become channels; best the scale of the measurements
+        fold: int = 4,
         in_channels: int = 3,  # channels of measurement and reconstruction
     ):
         super().__init__()
-        if min(channels, blocks, fold, in_channels) < 1: raise ValueError(f"channels, blocks, fold and in_channels must be positive, got {channels}, {blocks}, {fold} and {in_channels}")
         self.config = {"channels": channels, "blocks": blocks, "fold": fold, "in_channels": in_channels}
+        if min(self.config.values()) < 1:
+            raise ValueError(f"all numbers of an EDSR must be positive, got {self.config}")
         self.fold, self.in_channels = fold, in_channels
         self.head = nn.Conv2d(in_channels * fold**2, channels, 3, padding=1)
         self.body = nn.Sequential(*(ResidualBlock(channels) for _ in range(blocks)))
@@ -48,9 +50,11 @@ class EDSR(Pretrained):
         y: Tensor,  # measurements, (B, in_channels, H, W), model space
     ) -> Tensor:  # reconstructions, same shape, model space
         "Reconstruct."
-        if y.ndim != 4 or y.shape[1] != self.in_channels: raise ValueError(f"y must have shape (B, {self.in_channels}, H, W), got {tuple(y.shape)}")
+        if y.ndim != 4 or y.shape[1] != self.in_channels:
+            raise ValueError(f"y must have shape (B, {self.in_channels}, H, W), got {tuple(y.shape)}")
         h, w = y.shape[-2:]
-        z = pad(y, (0, -w % self.fold, 0, -h % self.fold), mode="replicate") if h % self.fold or w % self.fold else y
+        margin = (0, -w % self.fold, 0, -h % self.fold)
+        z = pad(y, margin, mode="replicate") if any(margin) else y
         z = self.head(pixel_unshuffle(z, self.fold))
         z = pixel_shuffle(self.tail(z + self.body(z)), self.fold)
         return y + z[..., :h, :w]

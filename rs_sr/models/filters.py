@@ -37,7 +37,8 @@ class LinearFilter(nn.Module):
         self.record = Record(scale, "downsampling", "linear", float(eps_rel), network="filter")
         side = scale * len(gains)
         enlarge = enlargement_matrix(side, scale)
-        u, _, vh = torch.linalg.svd(Interpolation(mode, scale).matrix(side) if mode == "bicubic" else enlarge @ enlarge.T)
+        along = Interpolation(mode, scale).matrix(side) if mode == "bicubic" else enlarge @ enlarge.T
+        u, _, vh = torch.linalg.svd(along)
         self.register_buffer("gains", gains.double())
         self.register_buffer("v", u[:, :len(gains)], persistent=False)
         self.register_buffer("w", vh[:len(gains)].T.contiguous(), persistent=False)
@@ -48,7 +49,8 @@ class LinearFilter(nn.Module):
         "Take the coefficients of measurements."
         n = len(self.w)
         if y.shape[-2:] != (n, n):
-            raise ValueError(f"this filter was made for measurements of {n} x {n} pixels, got {tuple(y.shape[-2:])}; fit one for them")
+            sizes = f"{n} x {n} pixels, got {tuple(y.shape[-2:])}"
+            raise ValueError(f"this filter was made for measurements of {sizes}; fit one for them")
         return self.w.T @ y.double() @ self.w
 
     def extra_repr(self) -> str:  # the settings, for print(model)
@@ -73,10 +75,11 @@ class LinearFilter(nn.Module):
 
 def _check(gains: Tensor, mode: str):
     "Refuse a family that there is not, and gains that are no table."
-    if mode not in ("bilinear", "bicubic"): raise ValueError(f'mode must be "bilinear" or "bicubic", got {mode!r}')
+    if mode not in ("bilinear", "bicubic"):
+        raise ValueError(f'mode must be "bilinear" or "bicubic", got {mode!r}')
     if gains.ndim == 2 and gains.shape[0] == gains.shape[1] and (gains >= 0).all(): return
-    shape, least = tuple(gains.shape), gains.min()
-    raise ValueError(f"gains must be a square table without negative numbers, got shape {shape}, least {least:.3g}")
+    given = f"got shape {tuple(gains.shape)}, least {gains.min():.3g}"
+    raise ValueError(f"gains must be a square table without negative numbers, {given}")
 
 # %% ../../nbs/models/05_filters.ipynb #52c0454e
 class _Pairs(NamedTuple):
@@ -84,7 +87,7 @@ class _Pairs(NamedTuple):
     heard: Tensor  # coefficients of the measurements, (N, C, n, n)
     wanted: Tensor  # coefficients of the ground truth that the output can have, (N, C, n, n)
     std: Tensor  # weight of each channel in pixels, (C, 1, 1)
-    rest: float  # squared error that no gains can remove
+    rest: Tensor  # squared error that no gains can remove
     size: int  # number of elements, over which the mean is taken
 
     def error(self, gains: Tensor, z: Tensor | float = 0.0) -> Tensor:
@@ -111,7 +114,8 @@ def _regression(p: _Pairs) -> Tensor:
 def _descent(p: _Pairs, eps: float, steps: int) -> Tensor:
     "Fit the gains against an attack by L-BFGS."
     gains = torch.ones_like(p.heard[0, 0]).requires_grad_()
-    search = torch.optim.LBFGS([gains], max_iter=steps, line_search_fn="strong_wolfe", tolerance_change=1e-9, history_size=20)
+    options = dict(line_search_fn="strong_wolfe", tolerance_change=1e-9, history_size=20)
+    search = torch.optim.LBFGS([gains], max_iter=steps, **options)
     def loss():
         search.zero_grad()
         value = p.error(gains.clamp_min(0), p.worst(gains.detach().clamp_min(0), eps))

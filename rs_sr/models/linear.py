@@ -24,7 +24,8 @@ def worst_linear(
     s, b = s.double(), b.double()
     if eps == 0: return torch.zeros_like(b)
     z = _stationary(s.max()**2 - s**2, s * b, eps)
-    rest = (eps**2 - z.square().sum(1)).clamp_min(0).sqrt()  # hard case: fill up along the largest singular value
+    # hard case: fill up along the largest singular value
+    rest = (eps**2 - z.square().sum(1)).clamp_min(0).sqrt()
     i = int(s.argmax())
     z[:, i] += torch.where(rest > 1e-6 * eps, torch.where(z[:, i] < 0, -1, 1) * rest, 0)
     return z
@@ -52,7 +53,7 @@ def worst_spectrum(
     std: Sequence[float],  # of `Normalization`: weight of each channel in pixels
     eps: float,  # l2 radius, model units
 ) -> Tensor:  # coefficients of the worst perturbation in the right singular basis, (B, C, n, m), float64
-    "Solve the attack on a linear estimator of images, given as a table of gains, with the error counted in pixels."
+    "Solve the attack on a linear estimator of images, a table of gains, with the error counted in pixels."
     weight = torch.as_tensor(std, dtype=torch.float64, device=error.device)[:, None, None]
     b = error.double() * weight
     return worst_linear((weight * gains.double()).flatten(), b.flatten(1), eps).view_as(b)
@@ -65,16 +66,18 @@ def _bicubic_matrix(side: int, scale: int) -> Tensor:
         return enlargement_matrix(side, scale, "bicubic") @ torch.linalg.pinv(enlargement_matrix(side, scale))
 
 class Interpolation(nn.Module):
-    "Interpolation as a linear estimator of the ground truth from an enlarged measurement, with its exact worst case."
+    "Interpolation as a linear estimator of the ground truth, with its exact worst case."
     def __init__(self,
         mode: str = "bilinear",  # "bilinear" or "bicubic"
         scale: int = 2,  # factor with which the measurements were made
-        projected: bool = False,  # True: bilinear enlargement of the nearest consistent measurement, not of `y` itself
+        # True: bilinear enlargement of the nearest consistent measurement, not of `y` itself
+        projected: bool = False,
         # between model space and the pixels in which the worst case counts
         normalization: Normalization = IMAGENET_MINI,
     ):
         super().__init__()
-        if mode not in ("bilinear", "bicubic"): raise ValueError(f'mode must be "bilinear" or "bicubic", got {mode!r}')
+        if mode not in ("bilinear", "bicubic"):
+            raise ValueError(f'mode must be "bilinear" or "bicubic", got {mode!r}')
         self.mode, self.scale = mode, scale
         self.projected = projected
         self.normalization = normalization
@@ -82,7 +85,7 @@ class Interpolation(nn.Module):
 
     def matrix(self,
         side: int,  # side of the measurement, pixels
-    ) -> Tensor:  # float64, (side of the reconstruction, side): Q along one axis; shared, not to be written into
+    ) -> Tensor:  # (side of the reconstruction, side) float64: Q along one axis; not to be written into
         "Write the estimator along one axis as a matrix."
         if self.mode == "bicubic": return _bicubic_matrix(side, self.scale)
         return projection_matrix(side, self.scale) if self.projected else torch.eye(side, dtype=torch.float64)
@@ -100,7 +103,8 @@ class Interpolation(nn.Module):
         eps: float,  # l2 radius, model units
     ) -> Tensor:  # measurements with the largest squared error in pixels that any perturbation can cause
         "Solve the attack exactly."
-        rows, columns = (torch.linalg.svd(self.matrix(n).to(y.device), full_matrices=False) for n in y.shape[-2:])
+        axes = (self.matrix(n).to(y.device) for n in y.shape[-2:])
+        rows, columns = (torch.linalg.svd(q, full_matrices=False) for q in axes)
         error = rows.U.T @ (self(y) - x).double() @ columns.U
         z = worst_spectrum(rows.S[:, None] * columns.S, error, self.normalization.std, eps)
         return (y.double() + rows.Vh.T @ z @ columns.Vh).to(y.dtype)

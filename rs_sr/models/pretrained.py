@@ -39,26 +39,43 @@ def weights_folder(
         raise FileNotFoundError(f"{given} holds no config.json; give a folder written by save_pretrained")
     if not given.is_dir() and str(name).count("/") != 1:
         known = ", ".join(sorted(p.parent.name for p in WEIGHTS.glob("*/config.json")))
-        raise FileNotFoundError(f"no weights named {name}; shipped are: {known}; else give a folder or user/repository")
+        advice = f"shipped are: {known}; else give a folder or user/repository"
+        raise FileNotFoundError(f"no weights named {name}; {advice}")
     return given
 
-# %% ../../nbs/models/01_pretrained.ipynb #d2fdc118
+# %% ../../nbs/models/01_pretrained.ipynb #cc364ea8
 FILES = ("config.json", "model.safetensors", "training.json")  # what is read of a folder or a repository
 CARD = """---
 license: mit
 library_name: rs_sr
 tags: [super-resolution, randomized-smoothing]
 ---
-A network of `rs_sr`: `from rs_sr.models import {name}`, then `{name}.from_pretrained(...)` with the name of this repository or folder.
+A network of `rs_sr`: `from rs_sr.models import {name}`, then `{name}.from_pretrained(...)`
+with the name of this repository or folder.
 """
 
+def _write_if_missing(file: Path, text: str):
+    "Write a file unless there is one."
+    if not file.exists(): file.write_text(text)
+
+def _read(kind: type[T], folder: Path) -> T:
+    "Build a network from the files of a folder."
+    model = kind(**json.loads((folder/"config.json").read_text()))
+    weights = load_file(folder/"model.safetensors")
+    model.load_state_dict({k: v.float() if v.is_floating_point() else v for k, v in weights.items()})
+    record = read_record(folder)
+    if record is not None: with_record(model, record)
+    return model.eval()
+
+# %% ../../nbs/models/01_pretrained.ipynb #d2fdc118
 class Pretrained(nn.Module):
     "A network that is kept as weights and configuration: in the package, in a folder or on the Hub."
     config: dict[str, Any]  # arguments of the constructor, JSON-ready
 
     @classmethod
     def from_pretrained(cls: type[T],
-        name_or_folder: str | Path,  # shipped weights (see `pretrained_models`), a folder, or "user/repository" on the Hub
+        # shipped weights (see `pretrained_models`), a folder, or "user/repository" on the Hub
+        name_or_folder: str | Path,
     ) -> T:  # in evaluation mode, float32, on the CPU, with its record
         "Load weights by name, from a folder or from the Hub."
         folder = weights_folder(name_or_folder)
@@ -80,9 +97,10 @@ class Pretrained(nn.Module):
         weights = {k: v.detach().cpu().contiguous() for k, v in self.state_dict().items()}
         save_file(weights, folder/"model.safetensors", {"format": "pt"})
         (folder/"config.json").write_text(json.dumps(self.config, sort_keys=True, indent=2))
-        if not (folder/"README.md").exists(): (folder/"README.md").write_text(CARD.format(name=type(self).__name__))
-        if record_of(self) != Record() and not (folder/"training.json").exists():
-            (folder/"training.json").write_text(json.dumps({"record": asdict(record_of(self))}, indent=1) + "\n")
+        _write_if_missing(folder/"README.md", CARD.format(name=type(self).__name__))
+        if record_of(self) != Record():
+            record = json.dumps({"record": asdict(record_of(self))}, indent=1)
+            _write_if_missing(folder/"training.json", record + "\n")
 
     def push_to_hub(self,
         repository: str,  # "user/name" on the Hugging Face Hub; it is made if it is missing
@@ -95,13 +113,5 @@ class Pretrained(nn.Module):
         api.create_repo(repository, private=private, exist_ok=True)
         with TemporaryDirectory() as folder:
             self.save_pretrained(folder)
-            return str(api.upload_folder(repo_id=repository, folder_path=folder, commit_message="Weights of rs_sr"))
-
-def _read(kind: type[T], folder: Path) -> T:
-    "Build a network from the files of a folder."
-    model = kind(**json.loads((folder/"config.json").read_text()))
-    weights = load_file(folder/"model.safetensors")
-    model.load_state_dict({k: v.float() if v.is_floating_point() else v for k, v in weights.items()})
-    record = read_record(folder)
-    if record is not None: with_record(model, record)
-    return model.eval()
+            message = "Weights of rs_sr"
+            return str(api.upload_folder(repo_id=repository, folder_path=folder, commit_message=message))

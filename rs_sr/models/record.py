@@ -20,15 +20,18 @@ class Record:
     scale: int = 0  # reduction factor of its measurements; 0: unknown
     physics: str = ""  # kind of measurement, such as "downsampling"
     method: str = ""  # "standard", "noise", "adversarial", "smooth-adversarial", "denoiser" or "linear"
-    level: float = 0.0  # strength in training: sigma_f of "noise", eps_rel of the adversarial methods and of a filter
+    # strength in training: sigma_f of "noise", eps_rel of the adversarial methods and of a filter
+    level: float = 0.0
     projected: bool = False  # True: trained through the projection onto the range, and used behind it
     network: str = ""  # "unet", "edsr", "interpolation" or "filter"
-    partner: str = ""  # what was added without training: "projection", "filter" (a blend) or "symmetry" (self-ensemble)
+    # what was added without training: "projection", "filter" (a blend) or "symmetry" (self-ensemble)
+    partner: str = ""
     residual: bool = True  # False: the thesis's network, without the residual connection
     ssim_weight: float = 0.0  # of 1 - SSIM in the training loss
     train_seed: int = 0  # of the training run
 
-RECORD = [f.name for f in fields(Record) if f.name != "scale"]  # columns of tables, which have a scale of their own
+# columns of tables, which have a scale of their own
+RECORD = [f.name for f in fields(Record) if f.name != "scale"]
 
 # %% ../../nbs/models/00_record.ipynb #84503511
 def with_record(
@@ -54,7 +57,9 @@ def record_columns(
     return {name: value for name, value in asdict(record_of(model)).items() if name in RECORD}
 
 # %% ../../nbs/models/00_record.ipynb #ab97ea2e
-STRENGTH = {"noise": "sigma_f", "denoiser": "sigma_f", "adversarial": "eps_rel", "smooth-adversarial": "eps_rel"}
+# the setting that is the level of a method
+STRENGTH = dict.fromkeys(("noise", "denoiser"), "sigma_f")
+STRENGTH |= dict.fromkeys(("adversarial", "smooth-adversarial"), "eps_rel")
 
 def record_from_config(
     config: Mapping[str, Any],  # settings of a training run, by the names of `TrainConfig`

@@ -21,7 +21,8 @@ class DoubleConv(nn.Sequential):
     ):
         layers = []
         for c in (in_channels, out_channels):
-            layers += [nn.Conv2d(c, out_channels, 3, padding=1, bias=False), nn.BatchNorm2d(out_channels), nn.LeakyReLU(inplace=True)]
+            convolution = nn.Conv2d(c, out_channels, 3, padding=1, bias=False)
+            layers += [convolution, nn.BatchNorm2d(out_channels), nn.LeakyReLU(inplace=True)]
         super().__init__(*layers)
 
 # %% ../../nbs/models/02_unet.ipynb #935038b2
@@ -30,22 +31,26 @@ class UNetSR(Pretrained):
     def __init__(self,
         in_channels: int = 3,  # channels of the measurement
         out_channels: int = 3,  # channels of the reconstruction; equal to `in_channels` if `residual`
-        features: Sequence[int] = (8, 16, 32, 64),  # channels of each step down, any numbers; the bottom has twice the last
-        residual: bool = True,  # True: add the measurement to the output, last layer starts at zero; False: the thesis network
+        # channels of each step down, any numbers; the bottom has twice the last
+        features: Sequence[int] = (8, 16, 32, 64),
+        # True: add the measurement to the output, last layer starts at zero; False: the thesis network
+        residual: bool = True,
     ):
         super().__init__()
         features = list(features)
-        if not features or min(features) < 1: raise ValueError(f"features needs at least one positive number of channels, got {features}")
-        if residual and in_channels != out_channels:
-            raise ValueError(f"residual=True needs in_channels == out_channels, got {in_channels} and {out_channels}; use residual=False")
+        if residual: _same_channels(in_channels, out_channels)
+        if not features or min(features) < 1:
+            raise ValueError(f"features needs at least one positive number of channels, got {features}")
         self.residual, self.in_channels = residual, in_channels
-        self.config = {"in_channels": in_channels, "out_channels": out_channels, "features": features, "residual": residual}
-        inputs = [in_channels, *features]
+        self.config = {"in_channels": in_channels, "out_channels": out_channels}
+        self.config |= {"features": features, "residual": residual}
+        inputs, back = [in_channels, *features], features[::-1]
         self.down = nn.ModuleList(DoubleConv(i, o) for i, o in zip(inputs, features))
         self.pool = nn.MaxPool2d(2)
         self.bottom = DoubleConv(features[-1], 2 * features[-1])
-        self.enlarge = nn.ModuleList(nn.ConvTranspose2d(i, o, 2, stride=2) for i, o in zip([2 * features[-1], *reversed(features)], reversed(features)))
-        self.up = nn.ModuleList(DoubleConv(2 * c, c) for c in reversed(features))
+        steps = zip([2 * features[-1], *back], back)
+        self.enlarge = nn.ModuleList(nn.ConvTranspose2d(i, o, 2, stride=2) for i, o in steps)
+        self.up = nn.ModuleList(DoubleConv(2 * c, c) for c in back)
         self.head = nn.Conv2d(features[0], out_channels, 1)
         if residual:
             for p in self.head.parameters(): nn.init.zeros_(p)
@@ -69,3 +74,9 @@ class UNetSR(Pretrained):
             z = block(torch.cat([skip, enlarge(z)], dim=1))
         z = self.head(z)[..., :h, :w]
         return y + z if self.residual else z
+
+def _same_channels(one: int, two: int):
+    "Refuse a residual network whose output cannot be added to its input."
+    if one != two:
+        given = f"got {one} and {two}; use residual=False"
+        raise ValueError(f"residual=True needs in_channels == out_channels, {given}")

@@ -16,7 +16,8 @@ from .unet import UNetSR
 
 # %% ../../nbs/models/07_zoo.ipynb #6ced6887
 def load_network(
-    name_or_folder: str | Path,  # shipped weights or a folder, of either network; "user/repository" on the Hub: of a U-Net
+    # shipped weights or a folder, of either network; "user/repository" on the Hub: of a U-Net
+    name_or_folder: str | Path,
 ) -> Pretrained:  # in evaluation mode, float32, on the CPU, with its record
     "Load a U-Net or an EDSR."
     config = weights_folder(name_or_folder)/"config.json"
@@ -25,12 +26,13 @@ def load_network(
     return kind.from_pretrained(name_or_folder)
 
 # %% ../../nbs/models/07_zoo.ipynb #2d0fa243
-def pretrained_models():  # -> DataFrame, a row for each network: name, fields of `Record`, sigma_g, figures on `test`
+def pretrained_models():  # -> DataFrame, a row for each: name, fields of `Record`, sigma_g, figures on `test`
     "List the weights that ship with the package, with their records and their measured figures."
     import pandas as pd
     rows = []
     for path in sorted(WEIGHTS.glob("*/training.json")):
         card = json.loads(path.read_text(encoding="utf-8"))
         record = read_record(path.parent) or Record()
-        rows.append({"name": path.parent.name, **asdict(record), "sigma_g": card["sigma_g"], **card["figures"]})
+        measured = {"sigma_g": card["sigma_g"], **card["figures"]}
+        rows.append({"name": path.parent.name, **asdict(record), **measured})
     return pd.DataFrame(rows)

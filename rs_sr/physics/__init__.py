@@ -12,5 +12,6 @@ from .downsampling import check_scale, degrade, enlargement_matrix, resize
 from .downsampling import Projection, project_to_range, projection_matrix
 
 # %% ../../nbs/physics/index.ipynb #d07236f4
-_all_ = ["IMAGENET_MINI", "Normalization", "eps_from_rel", "grey_levels", "rel_from_eps", "check_scale", "degrade"]
-_all_ += ["enlargement_matrix", "resize", "Projection", "project_to_range", "projection_matrix"]
+_all_ = ["IMAGENET_MINI", "Normalization", "eps_from_rel", "grey_levels", "rel_from_eps"]
+_all_ += ["check_scale", "degrade", "enlargement_matrix", "resize"]
+_all_ += ["Projection", "project_to_range", "projection_matrix"]

@@ -35,11 +35,11 @@ def degrade(
 ) -> Tensor:  # measurement, same shape and units
     "Reduce by `scale` (bilinear, antialiased), then enlarge bilinearly to the old size."
     if hr.ndim != 4:
-        raise ValueError(f"hr must have shape (B, C, H, W), got {tuple(hr.shape)}; add a batch axis with hr[None]")
+        shape = tuple(hr.shape)
+        raise ValueError(f"hr must have shape (B, C, H, W), got {shape}; add a batch axis with hr[None]")
     check_scale(scale, *hr.shape[-2:])
     h, w = hr.shape[-2:]
-    measured = resize(resize(hr, h // scale, w // scale), h, w)
-    return torch.empty_like(hr).copy_(measured)  # in the memory layout of hr: convolutions round by it
+    return resize(resize(hr, h // scale, w // scale), h, w)
 
 # %% ../../nbs/physics/02_downsampling.ipynb #bb689278
 def check_scale(
@@ -47,9 +47,12 @@ def check_scale(
     *sides: int,  # side lengths in pixels that it must divide
 ):
     "Refuse a `scale` that is not a positive integer or does not divide every side."
-    if not isinstance(scale, int) or scale < 1: raise ValueError(f"scale must be a positive integer, got {scale!r}")
+    if not isinstance(scale, int) or scale < 1:
+        raise ValueError(f"scale must be a positive integer, got {scale!r}")
     bad = [side for side in sides if side % scale or not side]
-    if bad: raise ValueError(f"scale {scale} does not divide the image side {bad[0]}; crop to a multiple of {scale}")
+    if bad:
+        advice = f"crop to a multiple of {scale}"
+        raise ValueError(f"scale {scale} does not divide the image side {bad[0]}; {advice}")
 
 # %% ../../nbs/physics/02_downsampling.ipynb #ddc5dc73
 def enlargement_matrix(
@@ -72,7 +75,7 @@ def projection_matrix(
     device: str | torch.device = "cpu",  # where it lies
 ) -> Tensor:  # (side, side), shared by all who ask for it: not to be written into
     "Write the projection onto the range along one axis as a matrix."
-    with torch.inference_mode(False):  # or gradients could not pass a matrix that was first made in inference mode
+    with torch.inference_mode(False):  # or gradients could not pass a matrix first made in inference mode
         u = enlargement_matrix(side, scale)
         return (u @ torch.linalg.pinv(u)).to(device, dtype)
 

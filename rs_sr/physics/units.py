@@ -20,7 +20,8 @@ class Normalization:
 
     def __post_init__(self):
         if len(self.mean) != len(self.std) or not all(s > 0 for s in self.std):
-            raise ValueError(f"mean and std need one value for each channel and std > 0, got {self.mean} and {self.std}")
+            given = f"got {self.mean} and {self.std}"
+            raise ValueError(f"mean and std need one value for each channel and std > 0, {given}")
 
     def _constants(self, like: Tensor) -> tuple[Tensor, Tensor]:
         if like.ndim < 3 or like.shape[-3] != len(self.mean):
@@ -73,7 +74,8 @@ def rel_from_eps(
 def grey_levels(
     radius: float,  # l2, in the units of y
     y: Tensor,  # one measurement, (1, ...)
-    normalization: Normalization | None = IMAGENET_MINI,  # between model space and pixels; None: y is in pixels
+    # between model space and pixels; None: y is in pixels
+    normalization: Normalization | None = IMAGENET_MINI,
 ) -> float:  # every perturbation up to this root mean square, of 255, lies within the radius
     "Express a radius in grey levels."
     return 255*radius*(min(normalization.std) if normalization else 1)/math.sqrt(y[0].numel())

@@ -20,8 +20,9 @@ from .loop import validate
 # %% ../../nbs/training/05_model_card.ipynb #e67b8f50
 def _write(folder: Path, card: dict[str, Any]):
     "Write what is known of weights, and the card that is made from it."
-    with atomic(folder/"training.json") as draft: draft.write_text(json.dumps(card, indent=1) + "\n", encoding="utf-8")
-    with atomic(folder/"README.md") as draft: draft.write_text(model_card(folder.name, card), encoding="utf-8")
+    texts = {"training.json": json.dumps(card, indent=1) + "\n", "README.md": model_card(folder.name, card)}
+    for name, text in texts.items():
+        with atomic(folder/name) as draft: draft.write_text(text, encoding="utf-8")
 
 def _rounding_costs(config: TrainConfig, model: nn.Module, pairs: SRDataset) -> tuple[dict, float]:
     "Round weights to 16 bits; return them, and what that costs in dB."
@@ -45,20 +46,22 @@ def export_weights(
     card = json.loads((run/"training.json").read_text(encoding="utf-8"))
     half, cost = _rounding_costs(TrainConfig(**card["config"]), load_network(run), pairs)
     if cost > 0.01:
-        raise ValueError(f"rounding the weights of {run} to 16 bits costs {cost:.3f} dB; ship them with 32 bits")
+        costs = f"costs {cost:.3f} dB; ship them with 32 bits"
+        raise ValueError(f"rounding the weights of {run} to 16 bits {costs}")
     dest.mkdir(parents=True, exist_ok=True)
     with atomic(dest/"model.safetensors") as draft:
         save_file({k: v.contiguous() for k, v in half.items()}, draft, {"format": "pt"})
     with atomic(dest/"config.json") as draft: draft.write_text((run/"config.json").read_text())
     card["record"] = asdict(record_from_config(card["config"]))
-    measured = {"sigma_g": sigma_g, "figures": figures or {}}
-    _write(dest, card | {"rounding_costs_db": round(cost, 5), "sha256": checksum(dest/"model.safetensors")} | measured)
+    card |= {"rounding_costs_db": round(cost, 5), "sha256": checksum(dest/"model.safetensors")}
+    _write(dest, card | {"sigma_g": sigma_g, "figures": figures or {}})
     return cost
 
 # %% ../../nbs/training/05_model_card.ipynb #d12e0376
 _NOISE = {"sigma_f", "sigma_low"}
 _ATTACK = {"eps_rel", "attack_steps", "attack_step", "attack_start", "attack_draws"}
-_UNUSED = {"noise": _ATTACK, "denoiser": _ATTACK, "standard": _NOISE | _ATTACK, "adversarial": _NOISE | {"attack_draws"}}
+_UNUSED = {"noise": _ATTACK, "denoiser": _ATTACK, "standard": _NOISE | _ATTACK}
+_UNUSED["adversarial"] = _NOISE | {"attack_draws"}
 _NOT_SAID = {"data", "out", "checkpoint_seconds", "validations", "compile", "features", "channels", "blocks"}
 
 def _command(config: dict[str, Any]) -> str:
@@ -76,7 +79,8 @@ def _strength(record: Record, config: dict[str, Any]) -> str:
     low, sigma_f = config.get("sigma_low"), config["sigma_f"]
     noise = f", sigma_f = {sigma_f}" if low is None else f", sigma_f = {low:g} to {sigma_f:g}"
     attack = f", eps_rel = {config['eps_rel']} ({config['attack_steps']} PGD steps)"
-    text = {"noise": noise, "denoiser": noise, "adversarial": attack, "smooth-adversarial": noise + attack}.get(record.method, "")
+    text = noise if record.method in ("noise", "denoiser", "smooth-adversarial") else ""
+    if record.method in ("adversarial", "smooth-adversarial"): text += attack
     if record.projected: text += ", through the projection onto the range of the degradation"
     return text + (f", {record.ssim_weight:g} (1 - SSIM) in the loss" if record.ssim_weight else "")
 
@@ -89,8 +93,9 @@ def _introduction(name: str, record: Record, config: dict[str, Any]) -> str:
     load = f'{network}.from_pretrained("{name}")'
     lines = (f"from rs_sr.models import {network}, projected\nmodel = projected({load})" if record.projected
              else f"from rs_sr.models import {network}\nmodel = {load}")
-    return (f"{kind}{task} for super-resolution by {record.scale} ({residual} residual connection), {record.method} training"
-            f"{_strength(record, config)}. Input: bilinearly enlarged photographs in model space.\n\n```python\n{lines}\n```\n")
+    return (f"{kind}{task} for super-resolution by {record.scale} ({residual} residual connection), "
+            f"{record.method} training{_strength(record, config)}. "
+            f"Input: bilinearly enlarged photographs in model space.\n\n```python\n{lines}\n```\n")
 
 def _fields(record: Record) -> str:
     "Lay out a record as a table."
@@ -102,14 +107,15 @@ def _origin(card: dict[str, Any]) -> str:
     "Say how the network was trained, and give the command that repeats it."
     c = card["config"]
     start = f", started from {c['init']}" if c["init"] else ""
-    differs = " (the original started from weights before they were rounded to 16 bits, so its bits differ)" if start else ""
+    rounded = " (the original started from weights before they were rounded to 16 bits, so its bits differ)"
     return (
-        f"\nTrained on {card['photographs']} photographs of ImageNet ({c['data']}, non-commercial research use), "
+        f"\nTrained on {card['photographs']} photographs of ImageNet "
+        f"({c['data']}, non-commercial research use), "
         f"{c['epochs']} epochs, batch {c['batch_size']}, crops of {c['crop']} pixels, "
         f"Adam, learning rate {c['learning_rate']} ({c['schedule']}), seed {c['seed']}{start}; "
         f"code at commit {card['commit']}, torch {card['versions']['torch']}, {card['device']}. "
         f"Stored with 16 bits, which costs {card.get('rounding_costs_db', 0):.5f} dB on the validation set.\n"
-        f"\nThe same settings as a command{differs}:\n\n```sh\n{_command(c)}\n```\n")
+        f"\nThe same settings as a command{rounded if start else ''}:\n\n```sh\n{_command(c)}\n```\n")
 
 # %% ../../nbs/training/05_model_card.ipynb #5cdc5362
 def _figures(card: dict[str, Any]) -> str:
@@ -129,10 +135,11 @@ def _leaderboard(card: dict[str, Any]) -> str:
     board = card.get("leaderboard") or {"rows": {}}
     if not board["rows"]: return ""
     radii = list(dict.fromkeys(e for cells in board["rows"].values() for e in cells))
-    fewer = " Fewer photographs, and stronger attacks, than in the table above." if card.get("figures") else ""
+    fewer = " Fewer photographs, and stronger attacks, than in the table above."
     head = f"| defence | {' | '.join(f'eps_rel {e}' for e in radii)} |\n|---|{'---|' * len(radii)}\n"
-    return (f"\nOn the leaderboard: mean PSNR (dB) / SSIM of {board['photographs']} photographs of `test`, at each eps_rel "
-            f"under the worst of an ensemble of attacks on the whole defence (`bilinear`: its exact worst case).{fewer}\n\n"
+    return (f"\nOn the leaderboard: mean PSNR (dB) / SSIM of {board['photographs']} photographs of `test`, "
+            f"at each eps_rel under the worst of an ensemble of attacks on the whole defence "
+            f"(`bilinear`: its exact worst case).{fewer if card.get('figures') else ''}\n\n"
             + head + "".join(_row(line, cells, radii) for line, cells in board["rows"].items()))
 
 # %% ../../nbs/training/05_model_card.ipynb #60ae4819
@@ -145,8 +152,8 @@ def model_card(
     "Describe weights: what they do, how they were made, what was measured."
     record = Record(**card["record"]) if "record" in card else record_from_config(card["config"])
     check = f"\nSHA-256 of `model.safetensors`: `{card['sha256']}`\n" if "sha256" in card else ""
-    parts = [_HEAD, f"# {name}\n\n", _introduction(name, record, card["config"]), _origin(card), _fields(record)]
-    return "".join([*parts, _figures(card), _leaderboard(card), check])
+    what = [_HEAD, f"# {name}\n\n", _introduction(name, record, card["config"])]
+    return "".join([*what, _origin(card), _fields(record), _figures(card), _leaderboard(card), check])
 
 # %% ../../nbs/training/05_model_card.ipynb #b7541dba
 def _line(defence) -> str:
@@ -158,22 +165,26 @@ def leaderboard_figures(
     name: str,  # of the weights
     frame,  # DataFrame: rows of the leaderboard
     defences,  # DataFrame: its list of defences
-) -> dict[str, Any]:  # JSON-ready: photographs, and PSNR (dB) and SSIM by radius of each defence with these weights
+) -> dict[str, Any]:  # JSON-ready: photographs, and PSNR (dB) and SSIM by radius of each such defence
     "Look up the defences that a network takes part in."
     means = frame.groupby(["model", "eps_rel"])[["psnr", "ssim"]].mean()
 
     def cells(model):
-        return {f"{e:g}": [round(float(r.psnr), 2), round(float(r.ssim), 3)] for e, r in means.loc[model].iterrows()}
+        lines = means.loc[model].iterrows()
+        return {f"{e:g}": [round(float(r.psnr), 2), round(float(r.ssim), 3)] for e, r in lines}
 
-    mine = [d for d in defences.itertuples(index=False) if name in [part.strip() for part in d.layers.split("+")]]
+    layers = defences.layers.str.split(r"\s*\+\s*", regex=True)
+    mine = defences[layers.map(lambda parts: name in parts)].itertuples(index=False)
     rows = {_line(d): cells(d.name) for d in mine if d.name in means.index}
-    return {"photographs": int(frame.image.nunique()), "rows": {"bilinear": cells("bilinear")} | rows} if rows else {}
+    if not rows: return {}
+    return {"photographs": int(frame.image.nunique()), "rows": {"bilinear": cells("bilinear")} | rows}
 
 def write_figures(
     folder: str | Path,  # of shipped weights
     *,
     figures: dict[str, float] | None = None,  # measured figures, name -> number; None: as they are
-    sigma_g: float | None = None,  # smoothing level chosen on validation photographs, model units; None: as it is
+    # smoothing level chosen on validation photographs, model units; None: as it is
+    sigma_g: float | None = None,
     leaderboard: dict[str, Any] | None = None,  # of `leaderboard_figures`; None: as it is
 ):
     "Bring a card up to date with what was measured since."

@@ -1,8 +1,10 @@
 """Bring the fields of training.json up to date, and write the cards again.
 
-    python tools/release/cards.py [FOLDER ...]   of finished runs or of shipped weights; none: all of rs_sr/weights
+    python tools/release/cards.py [FOLDER ...]
 
-Fields get the names that `TrainConfig` has today, and the record of the network is read off them. Nothing is measured and no weights are touched, so this can be run at any time.
+The folders are those of finished runs or of shipped weights; without any, all of rs_sr/weights.
+Fields get the names that `TrainConfig` has today, and the record of the network is read off them.
+Nothing is measured and no weights are touched, so this can be run at any time.
 """
 import json
 import sys
