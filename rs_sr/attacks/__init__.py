@@ -19,7 +19,9 @@ from .smoothed import random_direction, smooth_pgd, top_singular_direction
 from .ensemble import Attacked, attack_ensemble, has_gradient
 
 # %% ../../nbs/attacks/index.ipynb #823a0515
-_all_ = ["ATTACKS", "MEMBERS", "Worst", "ascend", "check_attack", "norms", "pick", "project", "radius_of", "random_in_ball",
+_all_ = ["ATTACKS", "MEMBERS", "Worst", "ascend", "check_attack", "norms", "pick", "project",
+         "radius_of", "random_in_ball",
          "checked_loss", "region_error", "squared_error", "ssim_loss", "towards",
          "Iterate", "cosine_steps", "pgd", "step_sizes", "visit", "without_attack", "apgd", "checkpoints",
-         "random_direction", "smooth_pgd", "top_singular_direction", "Attacked", "attack_ensemble", "has_gradient"]
+         "random_direction", "smooth_pgd", "top_singular_direction",
+         "Attacked", "attack_ensemble", "has_gradient"]

@@ -106,7 +106,7 @@ def apgd(
     steps: int = 100,  # gradient steps of each run
     norm: float = 2,  # 2 or math.inf
     restarts: int = 1,  # independent runs, of which each image keeps the worst for the model
-    # measurements from which the first run starts, e.g. `y` or another attack's result; None: uniform in the ball
+    # where the first run starts: `y`, another attack's result, ...; None: uniform in the ball
     start: Tensor | None = None,
     # (x_hat, x) -> (B,), to be maximised; None: `squared_error`
     loss: Callable[[Tensor, Tensor], Tensor] | None = None,

@@ -7,6 +7,7 @@ __all__ = ['radius_of', 'norms', 'project', 'random_in_ball', 'ascend', 'pick', 
 
 # %% ../../nbs/attacks/01_ball.ipynb #747ddf49
 import math
+from typing import Any
 import torch
 from torch import Tensor
 
@@ -43,7 +44,7 @@ def random_in_ball(
     generator: torch.Generator | None = None,  # source of randomness, on the device of `y`
 ) -> Tensor:  # (B, ...), uniform in the ball
     "Draw a uniformly distributed perturbation for each measurement."
-    like = dict(generator=generator, device=y.device, dtype=y.dtype)
+    like: dict[str, Any] = dict(generator=generator, device=y.device, dtype=y.dtype)
     if norm == math.inf: return (2 * torch.rand(y.shape, **like) - 1) * eps
     e = torch.randn(y.shape, **like)
     u = torch.rand((len(y), *[1] * (y.ndim - 1)), **like)
@@ -104,7 +105,8 @@ def check_attack(
         raise ValueError("y holds NaN or infinite values; check how it was made")
     radii = torch.as_tensor(eps)
     if radii.ndim > 1 or (radii.ndim and len(radii) != len(y)):
-        raise ValueError(f"eps must be one number, or one for each of {len(y)} images, got shape {tuple(radii.shape)}")
+        raise ValueError(f"eps must be one number, or one for each of {len(y)} images, "
+                         f"got shape {tuple(radii.shape)}")
     if not (radii >= 0).all(): raise ValueError(f"eps must not be negative, got {eps}")
     if min(steps, restarts) < 1:
         raise ValueError(f"steps and restarts must be at least 1, got {steps} and {restarts}")

@@ -9,7 +9,7 @@ __all__ = ['Attacked', 'has_gradient', 'attack_ensemble']
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 import torch
 from torch import Tensor, nn
 from .adaptive import apgd
@@ -54,7 +54,7 @@ def has_gradient(
             weights = torch.linspace(0.5, 1, x_hat.numel()).to(x_hat).view_as(x_hat)
             gradient, = torch.autograd.grad((x_hat * weights).sum(), z)
     except torch.OutOfMemoryError: raise
-    except Exception: return False  # whatever was raised deep inside, forwards alone works, as the judging shows
+    except Exception: return False  # whatever was raised: forwards alone works, as the judging shows
     return bool(gradient.isfinite().all() and gradient.any())
 
 # %% ../../nbs/attacks/06_ensemble.ipynb #1e5393ba
@@ -83,48 +83,59 @@ class _Search:
     rng: torch.Generator
 
     @property
+    def eps(self) -> Tensor: return self.radius.flatten()  # (B,)
+
+    @property
     def options(self) -> dict[str, Any]: return dict(loss=self.loss, generator=self.rng)
 
     def pgd(self, model: nn.Module) -> Tensor:
         "Attack as the thesis does."
-        return pgd(model, self.y, self.x, self.radius.flatten(), steps=10, **self.options)
+        return pgd(model, self.y, self.x, self.eps, steps=10, **self.options)
 
     def cosine(self, model: nn.Module, steps: int) -> Tensor:
         "Attack from the measurements, with falling steps."
-        return pgd(model, self.y, self.x, self.radius.flatten(), steps=steps, random_start=False, loss=self.loss,
-                   step_size=cosine_steps(self.radius, steps), best=False)
+        falling = cosine_steps(self.radius, steps)
+        return pgd(model, self.y, self.x, self.eps, steps=steps, random_start=False, loss=self.loss,
+                   step_size=falling, best=False)
+
+    def apgd(self, steps: int) -> Tensor:
+        "Attack from a random start, with steps that adapt."
+        return apgd(self.model, self.y, self.x, self.eps, steps=steps, **self.options)
+
+    def smooth(self, steps: int, **options) -> Tensor:
+        "Attack the mean of the draws, two at a time."
+        options |= self.options | dict(steps=steps, k=2, check=0)
+        return smooth_pgd(cast(SmoothedModel, self.model), self.y, self.x, self.eps, **options)
 
     def singular(self, turns: int, **options) -> Tensor:
         "Move along the most sensitive direction."
-        return top_singular_direction(self.model, self.y, self.radius.flatten(), self.x, steps=turns, **options, **self.options)
+        options |= self.options
+        return top_singular_direction(self.model, self.y, self.eps, self.x, steps=turns, **options)
 
 # %% ../../nbs/attacks/06_ensemble.ipynb #89d82ae8
 def _plain(search: _Search, passes: int) -> Iterator[_Member]:
     "Yield the members against a differentiable model."
-    model, y, x, eps = search.model, search.y, search.x, search.radius.flatten()
     rest = passes - 21
     turns, steps = min(rest // 40, 10), rest // 5
     power = 4 * turns + 2 if turns else 0
     long = (rest - 2 * steps - power - 1) // 2
-    yield _Member("pgd", 21, lambda _: search.pgd(model))
-    yield _Member("pgd cosine", 2 * steps, lambda _: search.cosine(model, steps))
+    yield _Member("pgd", 21, lambda _: search.pgd(search.model))
+    yield _Member("pgd cosine", 2 * steps, lambda _: search.cosine(search.model, steps))
     if turns: yield _Member("top_singular_direction", power, lambda _: search.singular(turns))
-    yield _Member("apgd", 2 * long + 1, lambda _: apgd(model, y, x, eps, steps=long, **search.options))
+    yield _Member("apgd", 2 * long + 1, lambda _: search.apgd(long))
 
 def _smoothed(search: _Search, passes: int) -> Iterator[_Member]:
     "Yield the members against a smoothed model with a differentiable base."
-    base, rest = search.model.base, passes - 41
+    base, rest = cast(SmoothedModel, search.model).base, passes - 41
     turns = min(rest // 80, 10)
     power = 8 * turns + 4 if turns else 0
     half = (rest - power) // 2
-    def on_g(steps, **options):
-        return smooth_pgd(search.model, search.y, search.x, search.radius.flatten(), steps=steps, k=2, check=0,
-                          **options, **search.options)
     yield _Member("transfer pgd", 21, lambda _: search.pgd(base))
     yield _Member("transfer", 20, lambda _: search.cosine(base, 10))
     if turns: yield _Member("top_singular_direction", power, lambda _: search.singular(turns, k=2))
-    yield _Member("smooth_pgd_draws", 4 * (half // 4), lambda worst: on_g(half // 4, objective="draws", start=worst))
-    yield _Member("smooth_pgd", 6 * (half // 6), lambda _: on_g(half // 6))
+    def draws(worst): return search.smooth(half // 4, objective="draws", start=worst)
+    yield _Member("smooth_pgd_draws", 4 * (half // 4), draws)
+    yield _Member("smooth_pgd", 6 * (half // 6), lambda _: search.smooth(half // 6))
 
 # %% ../../nbs/attacks/06_ensemble.ipynb #09c73783
 def _blind(search: _Search, passes: int) -> Iterator[_Member]:
@@ -136,10 +147,11 @@ def _blind(search: _Search, passes: int) -> Iterator[_Member]:
 
 def _members(search: _Search, passes: int, surrogates: Sequence[nn.Module], seen: bool) -> Iterator[_Member]:
     "Yield the members for a model, of which a gradient can be `seen` or not."
-    for i in range(3):
-        yield _Member(f"random_direction {i + 1}", 0, lambda _: random_direction(search.y, search.radius, search.rng))
+    def anywhere(_): return random_direction(search.y, search.eps, search.rng)
+    for i in range(3): yield _Member(f"random_direction {i + 1}", 0, anywhere)
     for i, other in enumerate(surrogates):
-        yield _Member(f"transfer {i + 1}", 20, lambda _, other=other: search.cosine(other, 10))
+        def transferred(_, other=other): return search.cosine(other, 10)
+        yield _Member(f"transfer {i + 1}", 20, transferred)
     left = passes - 20 * len(surrogates)
     if seen: yield from (_smoothed if isinstance(search.model, SmoothedModel) else _plain)(search, left)
     elif search.y.shape == search.x.shape: yield from _blind(search, left)
@@ -171,7 +183,8 @@ class _Board:
         table = pd.DataFrame(values.cpu().numpy(), index=pd.Index(members, name="member"))
         table.insert(0, "passes", [*self.passes.values()])
         table.insert(1, "wins", winner.bincount(minlength=len(members)).cpu().numpy())
-        return Attacked(self.worst["z"], most, [members[i] for i in winner], sum(self.passes.values()), table, gradient)
+        names, passes = [members[i] for i in winner], sum(self.passes.values())
+        return Attacked(self.worst["z"], most, names, passes, table, gradient)
 
 # %% ../../nbs/attacks/06_ensemble.ipynb #4505dc03
 def _candidates(member: _Member, worst: Tensor) -> Tensor | None:
@@ -189,8 +202,8 @@ def attack_ensemble(
     x: Tensor,  # ground truth, (B, ...), in the units of the model's output
     eps: float | Tensor,  # l2 radius in the units of `y`; one number, or (B,)
     *,
-    # budget of the search for an image, forward or backward passes of the model, or of a smoothed model's base;
-    # take 1000 or more for a smoothed model
+    # budget of the search for an image: forward or backward passes of the model, or of a smoothed one's base,
+    # for which 1000 or more are needed
     passes: int = 200,
     # differentiable models for the same task, whose attacks are tried on `model`
     surrogates: Sequence[nn.Module] = (),

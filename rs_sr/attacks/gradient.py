@@ -22,7 +22,7 @@ class Iterate(NamedTuple):
     z: Tensor  # perturbed measurements, (B, ...)
     x_hat: Tensor  # output of the model, (B, ...)
     loss: Tensor  # (B,), float32
-    gradient: Tensor | None  # of the loss, shape of `z`; None where it was not wanted
+    gradient: Tensor  # of the loss, shape of `z`; empty where it was not wanted
 
 def visit(
     model: nn.Module,  # estimator y -> x_hat, frozen
@@ -39,7 +39,7 @@ def visit(
         z = y + e
         x_hat = model(z)
         value = loss(x_hat, x)
-        slope = torch.autograd.grad(value.sum(), e)[0] if gradient else None
+        slope = torch.autograd.grad(value.sum(), e)[0] if gradient else e.new_empty(0)
     return Iterate(z.detach(), x_hat.detach(), value.detach().float(), slope)
 
 # %% ../../nbs/attacks/03_gradient.ipynb #a44899ac
@@ -98,7 +98,8 @@ def pgd(
     "Maximise the loss of `model` over a ball around each measurement."
     check_attack(y, x, eps, steps=steps, restarts=restarts, norm=norm)
     if restarts > 1 and not best:
-        raise ValueError(f"best=False keeps the last iterate of one run, so restarts must be 1, got {restarts}")
+        raise ValueError("best=False keeps the last iterate of one run, so restarts must be 1, "
+                         f"got {restarts}")
     if not torch.as_tensor(eps).any(): return without_attack(model, y, return_output)
     y, checked = y.detach(), checked_loss(loss)
     radius = radius_of(eps, y)
@@ -121,6 +122,7 @@ def cosine_steps(
     eps: float | Tensor,  # l2 radius of the attack, or one an image, (B, ...)
     steps: int,  # of the attack
     first: float = 3.0,  # first step, in multiples of the radius
-) -> Callable[[int], float | Tensor]:  # step size by index, for `pgd(..., step_size=...)`, in the units of `eps`
+    # step size by index, for `pgd(..., step_size=...)`, in the units of `eps`
+) -> Callable[[int], float | Tensor]:
     "Let the steps of an attack fall along half a cosine."
     return lambda step: first * eps * (1 + math.cos(math.pi * step / steps)) / 2

@@ -30,8 +30,10 @@ def checked_loss(
     def checked(x_hat: Tensor, x: Tensor) -> Tensor:
         value = loss(x_hat, x)
         if value.shape != (len(x_hat),):
-            raise ValueError(f"loss must return one number an image, shape ({len(x_hat)},), got {tuple(value.shape)}")
-        if value.isnan().any(): raise ValueError("the loss is NaN; check the model's output and the units of y and x")
+            raise ValueError(f"loss must return one number an image, shape ({len(x_hat)},), "
+                             f"got {tuple(value.shape)}")
+        if value.isnan().any():
+            raise ValueError("the loss is NaN; check the model's output and the units of y and x")
         return value
     return checked
 

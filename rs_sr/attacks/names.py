@@ -22,7 +22,7 @@ ATTACKS: dict[str, str] = {
 MEMBERS: dict[str, str] = {
     "none": "the measurement as it is",
     "random_direction": "one of three random points on the sphere",
-    "transfer": "ten falling steps of pgd on another model: on a surrogate, or on the network inside a smoothed one",
+    "transfer": "ten falling steps of pgd on another model, a surrogate or the network inside a smoothed one",
     "transfer pgd": "ten constant steps of pgd on the network inside a smoothed one",
     "pgd": "ten constant steps from a random start, as in the thesis",
     "pgd cosine": "falling steps of pgd from the measurement itself",

@@ -19,7 +19,7 @@ from ..smoothing import SmoothedModel, chunk_size, mean_over, noise_seeds
 
 # %% ../../nbs/attacks/05_smoothed.ipynb #5a819e7c
 def _unclamped(model: nn.Module, k: int) -> SmoothedModel:
-    "Make the model that the attack looks at: k draws without a clamp; a plain model becomes one with a single draw."
+    "Make the model that the attack looks at: k draws without a clamp, a single one of a plain model."
     if not isinstance(model, SmoothedModel): return SmoothedModel(model, 0.0, 1)
     return SmoothedModel(model.base, model.sigma_g, k if model.sigma_g else 1, chunk=model.chunk)
 
@@ -29,7 +29,7 @@ def _image_seeds(y: Tensor, n: int, generator: torch.Generator | None) -> list:
     return noise_seeds(torch.randint(2**62, (len(y),), generator=generator, device=device).tolist(), n)
 
 def _parts(g: SmoothedModel, z: Tensor, seeds: list, *along: Tensor) -> Iterator[tuple]:
-    "Yield noisy copies of `z`, at most a chunk at a time, with the rows of other tensors that belong to them."
+    "Yield noisy copies of `z`, at most a chunk at a time, with what belongs to them of other tensors."
     chunk = g.chunk or chunk_size(g.base, z)
     for some in g.draws(seeds, range(len(z))).split(chunk):
         copies = some.copies(z)
@@ -62,10 +62,12 @@ def _gradient(g: SmoothedModel, z: Tensor, x: Tensor, seeds: list, objective: st
 def _check_smooth(smoothed, k, objective, noise, momentum, check):
     "Raise with one clear sentence if the arguments of `smooth_pgd` make no sense."
     if not isinstance(smoothed, SmoothedModel):
-        raise TypeError(f"smoothed must be a SmoothedModel, got {type(smoothed).__name__}; use pgd or apgd for other models")
+        raise TypeError(f"smoothed must be a SmoothedModel, got {type(smoothed).__name__}; "
+                        "use pgd or apgd for other models")
     if k < 1 or check < 0: raise ValueError(f"k must be at least 1 and check at least 0, got {k} and {check}")
     if objective not in ("mean", "draws"):
-        raise ValueError(f'objective must be "mean" (of the outputs) or "draws" (mean of their losses), got {objective!r}')
+        raise ValueError('objective must be "mean" (of the outputs) or "draws" (mean of their losses), '
+                         f"got {objective!r}")
     if noise not in ("fresh", "fixed"):
         raise ValueError(f'noise must be "fresh" at each step or "fixed", got {noise!r}')
     if not 0 <= momentum < 1: raise ValueError(f"momentum must be at least 0 and below 1, got {momentum}")
@@ -101,7 +103,7 @@ def smooth_pgd(
     x: Tensor,  # ground truth, (B, ...), in the units of the model's output
     eps: float | Tensor,  # l2 radius in the units of `y`; one number, or (B,)
     *,
-    # draws at each step, in antithetic pairs if even; few draws and many steps are the better bargain, see below
+    # draws at each step, in antithetic pairs if even; few draws and many steps pay off better, see below
     k: int = 4,
     steps: int = 100,  # gradient steps
     objective: str = "mean",  # "mean": loss of the mean of the draws; "draws": mean of their losses
@@ -120,7 +122,8 @@ def smooth_pgd(
     "Maximise the loss of a smoothed model over an l2 ball around each measurement."
     check_attack(y, x, eps, steps=steps, start=start)
     _check_smooth(smoothed, k, objective, noise, momentum, check)
-    y, radius, checked = y.detach(), radius_of(eps, y), checked_loss(loss)
+    y, checked = y.detach(), checked_loss(loss)
+    radius = radius_of(eps, y)
     if not radius.any(): return y
     size = step_sizes(step_size, cosine_steps(radius, steps))
     draws = _noise(smoothed, y, k, steps, check, noise == "fresh", generator)
@@ -173,7 +176,8 @@ def top_singular_direction(
 ) -> Tensor:  # perturbed measurements at distance eps from `y`
     "Move each measurement along the direction to which the model is most sensitive."
     if steps < 1 or k < 1: raise ValueError(f"steps and k must be at least 1, got {steps} and {k}")
-    y, g, checked = y.detach(), _unclamped(model, k), checked_loss(loss)
+    y, checked = y.detach(), checked_loss(loss)
+    g = _unclamped(model, k)
     seeds = _image_seeds(y, g.independent, generator)
     v = random_direction(torch.zeros_like(y), 1.0, generator)
     with frozen(g.base, y), torch.autocast(y.device.type, enabled=False):
