@@ -168,17 +168,3 @@ def evaluate(
                 surrogates=surrogates, batch_size=batch_size) as (work, parts):
         work.run([(job, part) for part in parts for job in jobs])
     return work.frame()
-
-# %% ../../nbs/evaluation/03_loop.ipynb #a771276a
-def _levels(models, sigma_g):
-    if isinstance(sigma_g, Mapping):
-        if unknown := set(sigma_g) - set(models): raise ValueError(f"sigma_g names models that are not there: {sorted(unknown)}; there are {sorted(models)}")
-        return {n: tuple(map(float, np.atleast_1d(s))) for n, s in sigma_g.items()}
-    return {n: tuple(map(float, np.atleast_1d(sigma_g))) for n in models}
-
-def _check_evaluation(eps_rels, attack, steps, k, levels, images, precision):
-    attack_name(None, attack, 0)
-    if precision not in ("float32", "bf16"): raise ValueError(f'precision must be "float32" or "bf16", got {precision!r}')
-    if not len(eps_rels) or min(eps_rels) < 0: raise ValueError(f"eps_rels needs at least one radius and none below 0, got {list(eps_rels)}")
-    if (steps is not None and steps < 1) or k < 1 or not images: raise ValueError(f"steps, k and the number of images must be at least 1, got {steps}, {k} and {len(images)}")
-    if any(s < 0 for v in levels.values() for s in v): raise ValueError(f"sigma_g must not be negative, got {levels}")

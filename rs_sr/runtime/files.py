@@ -44,7 +44,8 @@ def locked(
 def _git(*args: str) -> str:
     "Ask git about our code; an empty text where it has no answer."
     where = Path(rs_sr.__file__).parent
-    try: done = subprocess.run(["git", *args], cwd=where, capture_output=True, text=True, timeout=10, check=True)
+    options: dict = {"cwd": where, "capture_output": True, "text": True, "timeout": 10, "check": True}
+    try: done = subprocess.run(["git", *args], **options)
     except (OSError, subprocess.SubprocessError): return ""
     return done.stdout.strip()
 

@@ -10,12 +10,27 @@ import ctypes
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 import torch
 from torch import Tensor, nn
 
 # %% ../../nbs/runtime/02_memory.ipynb #aa05a009
-_MMAP_MAX, _MMAP_THRESHOLD, _TRIM_THRESHOLD = -4, -3, -1  # parameters of glibc's mallopt
-_keeping = 0
+_MMAP_MAX = -4  # parameters of glibc's mallopt
+_MMAP_THRESHOLD = -3
+_TRIM_THRESHOLD = -1
+_keeping = 0  # how many `kept_memory` blocks are open
+
+def _keep(libc: Any) -> None:
+    "Take all blocks from the heap, and never give the top of it back."
+    libc.mallopt(_MMAP_MAX, 0)
+    libc.mallopt(_TRIM_THRESHOLD, 2**31 - 1)
+
+def _release(libc: Any) -> None:
+    "Go where glibc's own adaptive rule ends up once large blocks have been freed."
+    libc.mallopt(_MMAP_MAX, 65536)
+    libc.mallopt(_MMAP_THRESHOLD, 32 << 20)
+    libc.mallopt(_TRIM_THRESHOLD, 64 << 20)
+    libc.malloc_trim(0)
 
 @contextmanager
 def kept_memory() -> Iterator[None]:
@@ -24,31 +39,32 @@ def kept_memory() -> Iterator[None]:
     try: libc = ctypes.CDLL("libc.so.6")
     except OSError: libc = None  # no glibc
     _keeping += 1
-    if libc and _keeping == 1: libc.mallopt(_MMAP_MAX, 0), libc.mallopt(_TRIM_THRESHOLD, 2**31 - 1)
+    if libc and _keeping == 1: _keep(libc)
     try: yield
     finally:
         _keeping -= 1
-        if libc and _keeping == 0:  # where glibc's own adaptive rule ends up once large blocks have been freed
-            libc.mallopt(_MMAP_MAX, 65536), libc.mallopt(_MMAP_THRESHOLD, 32 << 20), libc.mallopt(_TRIM_THRESHOLD, 64 << 20)
-            libc.malloc_trim(0)
+        if libc and _keeping == 0: _release(libc)
 
 # %% ../../nbs/runtime/02_memory.ipynb #47013dcf
 def free_memory(
     device: torch.device | str = "cpu",
 ) -> int:  # bytes
-    "Ask how much memory a device has left for us."
+    "Tell how much memory a device has left for us."
     device = torch.device(device)
-    if device.type == "cuda": return torch.cuda.mem_get_info(device)[0] + torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+    if device.type == "cuda":
+        kept = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+        return torch.cuda.mem_get_info(device)[0] + kept
     import psutil
     free, group = psutil.virtual_memory().available, Path("/sys/fs/cgroup")
-    try: return min(free, int((group/"memory.max").read_text()) - int((group/"memory.current").read_text()))
+    try: limit = int((group/"memory.max").read_text()) - int((group/"memory.current").read_text())
     except (OSError, ValueError): return free  # no container, or one without a limit
+    return min(free, limit)
 
 # %% ../../nbs/runtime/02_memory.ipynb #24b07d1b
 def pass_bytes(
     model: nn.Module,  # any module
     y: Tensor,  # measurements, (B, ...), of which the first is tried
-) -> int:  # bytes that the layers write for one measurement: what a pass keeps for gradients, and more than it needs without
+) -> int:  # bytes that the layers write for one measurement
     "Add up the outputs of all layers in one pass."
     written = []
     def count(layer, inputs, output):

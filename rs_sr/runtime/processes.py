@@ -16,13 +16,14 @@ import torch
 class Team:
     "The processes of a launch; without a launch, the only one."
     def __init__(self,
-        device: torch.device | str = "cpu",  # where the work is wanted; several processes on GPUs get one GPU each
+        device: torch.device | str = "cpu",  # where the work is wanted; processes on GPUs get one GPU each
     ):
-        self.rank, self.size, self.device = 0, 1, torch.device(device)
+        self.device = torch.device(device)
+        self.rank, self.size = 0, 1
         if int(os.environ.get("WORLD_SIZE", 1)) > 1:
             from accelerate import PartialState
             cpu = self.device.type == "cpu"
-            state = PartialState(cpu=cpu, timeout=timedelta(days=1))  # a process that is done waits for the slowest
+            state = PartialState(cpu=cpu, timeout=timedelta(days=1))  # whoever is done waits for the slowest
             self.rank, self.size = state.process_index, state.num_processes
             if not cpu: self.device = state.device
 
@@ -41,7 +42,7 @@ class Team:
         return broadcast_object_list([thing])[0] if self.size > 1 else thing
 
     def share(self,
-        costs: Sequence[float],  # expected cost of each piece of work, in any unit; the same list in each process
+        costs: Sequence[float],  # expected cost of each piece of work, in any unit; the same in each process
     ) -> list[int]:  # which pieces are this process's, in ascending order
         "Divide work: the largest piece first, each to whoever has least."
         loads, mine = [0.0] * self.size, []
@@ -73,4 +74,5 @@ def progress(
     from tqdm.auto import tqdm
     off = quiet or not is_main_process() or bool(os.environ.get("TQDM_DISABLE"))
     hidden = True if off else (False if IN_NOTEBOOK else None)  # None: only where there is a terminal
-    return tqdm(items, desc=desc, unit=unit, total=total, initial=initial, delay=delay, leave=leave, disable=hidden)
+    return tqdm(items, desc=desc, unit=unit, total=total, initial=initial, delay=delay, leave=leave,
+                disable=hidden)
