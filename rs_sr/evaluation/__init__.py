@@ -8,7 +8,8 @@ __all__ = ['attack_batch', 'attack_name', 'ATTACKS_TO_CHOOSE', 'reconstruct', 's
            'intervals', 'paired_difference', 'SETTING', 'summarise', 'summarise_difference', 'verdict', 'verdicts',
            'worst_case', 'evaluate', 'opened', 'Work', 'beaten', 'best_sigma_g', 'Race', 'THESIS_SIGMAS',
            'tune_sigma_g', 'Adapter', 'declared', 'DeclaredPairs', 'Enlargement', 'interpolation_rows', 'load_model',
-           'RANGES', 'Report', 'robustness_report']
+           'RANGES', 'bold_where', 'refuse_other_report', 'Report', 'write_report', 'Measured', 'report_figure',
+           'sentences', 'ReportSettings', 'robustness_report']
 
 # %% ../../nbs/evaluation/index.ipynb #17442145
 from .protocol import attack_batch, attack_name, ATTACKS_TO_CHOOSE, reconstruct, smooth, usual_steps
@@ -20,10 +21,12 @@ from .loop import evaluate, opened, Work
 from .selection import beaten, best_sigma_g, Race, THESIS_SIGMAS
 from .tuning import tune_sigma_g
 from .adapter import Adapter, declared, DeclaredPairs, Enlargement, interpolation_rows, load_model, RANGES
-from .pages import Report
-from .report import robustness_report
+from .report_files import bold_where, refuse_other_report, Report, write_report
+from .findings import Measured, report_figure, sentences
+from .report import ReportSettings, robustness_report
 
 # %% ../../nbs/evaluation/index.ipynb #cd7905a4
 _all_ = ["attack_batch", "attack_name", "ATTACKS_TO_CHOOSE", "reconstruct", "smooth", "usual_steps",
          "check_settings", "COLUMNS", "Job", "KEY", "levels_of", "METRICS", "numbers", "plan_jobs", "SCHEMA",
-         "Interval", "interval", "intervals", "paired_difference", "SETTING", "summarise", "summarise_difference", "verdict", "verdicts", "worst_case", "evaluate", "opened", "Work", "beaten", "best_sigma_g", "Race", "THESIS_SIGMAS", "tune_sigma_g", "Adapter", "declared", "DeclaredPairs", "Enlargement", "interpolation_rows", "load_model", "RANGES", "Report", "robustness_report"]
+         "Interval", "interval", "intervals", "paired_difference", "SETTING", "summarise", "summarise_difference", "verdict", "verdicts", "worst_case", "evaluate", "opened", "Work", "beaten", "best_sigma_g", "Race", "THESIS_SIGMAS", "tune_sigma_g", "Adapter", "declared", "DeclaredPairs", "Enlargement", "interpolation_rows", "load_model", "RANGES", "bold_where", "refuse_other_report",
+         "Report", "write_report", "Measured", "report_figure", "sentences", "ReportSettings", "robustness_report"]

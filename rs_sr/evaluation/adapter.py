@@ -6,49 +6,74 @@
 __all__ = ['RANGES', 'DeclaredPairs', 'Adapter', 'Enlargement', 'interpolation_rows', 'declared', 'load_model']
 
 # %% ../../nbs/evaluation/06_adapter.ipynb #aadcfd97
-import difflib, importlib, math, os, sys, warnings
+import difflib
+import importlib
+import math
+import os
+import sys
+import warnings
 from collections.abc import Callable, Sequence
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import interpolate
 from ..data import SRDataset
+from ..metrics import psnr
+from ..models import Interpolation
 from ..physics import IMAGENET_MINI, Normalization, enlargement_matrix
 from ..runtime import frozen
-from ..models import Interpolation
-from ..metrics import psnr
 
 # %% ../../nbs/evaluation/06_adapter.ipynb #2347dbb5
 RANGES = {"pixel": (0.0, 1.0), "symmetric": (0.5, 0.5), "bytes": (0.0, 1 / 255)}
 _LUMA = (0.299, 0.587, 0.114)  # weights of red, green and blue in grey
 
-def _normalization(value_range, channels):
-    "Find the map between pixels and the units of a model."
-    if value_range == "normalised": made = IMAGENET_MINI
-    elif value_range in RANGES: made = Normalization(*((v,) * channels for v in RANGES[value_range]))
-    elif isinstance(value_range, Normalization): made = value_range
-    else: raise ValueError(f"value_range must be {', '.join(map(repr, ('normalised', *RANGES)))} or a Normalization, got {value_range!r}")
-    if channels == 1 and len(made.mean) == 3: made = Normalization(*((float(np.dot(_LUMA, v)),) for v in (made.mean, made.std)))
-    if len(made.mean) != channels: raise ValueError(f"the model sees {channels} channels, value_range has {len(made.mean)}; declare channels={len(made.mean)} or another range")
+def _declared_range(value_range, channels) -> Normalization:
+    "Look up the map between pixels and the units of a model."
+    if value_range == "normalised": return IMAGENET_MINI
+    if isinstance(value_range, Normalization): return value_range
+    if value_range not in RANGES:
+        names = ", ".join(map(repr, ("normalised", *RANGES)))
+        raise ValueError(f"value_range must be {names} or a Normalization, got {value_range!r}")
+    mean, std = RANGES[value_range]
+    return Normalization((mean,) * channels, (std,) * channels)
+
+def _normalization(value_range, channels) -> Normalization:
+    "Find the map between pixels and the units of a model with so many channels."
+    made = _declared_range(value_range, channels)
+    if channels == 1 and len(made.mean) == 3:
+        made = Normalization((float(np.dot(_LUMA, made.mean)),), (float(np.dot(_LUMA, made.std)),))
+    if len(made.mean) != channels:
+        raise ValueError(f"the model sees {channels} channels, value_range has {len(made.mean)}; "
+                         f"declare channels={len(made.mean)} or another range")
     return made
 
 # %% ../../nbs/evaluation/06_adapter.ipynb #fe510184
 class DeclaredPairs:
-    "The pairs of a data set as a foreign model expects them."
+    "The pairs of a data set as a third-party model expects them."
     def __init__(self,
         dataset: SRDataset,  # photographs, scale and crop
-        value_range: str | Normalization = "normalised",  # "normalised", "pixel", "symmetric", "bytes" or the model's own
+        # "normalised", "pixel", "symmetric", "bytes" or the model's own
+        value_range: str | Normalization = "normalised",
         enlarged: bool = True,  # True: measurements of the size of the ground truth; False: small ones
         channels: int = 3,  # 3: RGB; 1: grey
         kernel: str = "bilinear",  # of the reduction: "bilinear" or "bicubic", both antialiased
     ):
         if channels not in (1, 3): raise ValueError(f"channels must be 3 (RGB) or 1 (grey), got {channels}")
-        if kernel not in ("bilinear", "bicubic"): raise ValueError(f'kernel must be "bilinear" or "bicubic", got {kernel!r}')
-        self.dataset, self.enlarged, self.channels, self.kernel = dataset, enlarged, channels, kernel
+        if kernel not in ("bilinear", "bicubic"):
+            raise ValueError(f'kernel must be "bilinear" or "bicubic", got {kernel!r}')
+        self.dataset, self.names = dataset, dataset.names
+        self.scale, self.crop = dataset.scale, dataset.crop
+        self.enlarged, self.channels = enlarged, channels
+        self.kernel = kernel
         self.value_range, self.normalization = value_range, _normalization(value_range, channels)
-        self.scale, self.crop, self.names = dataset.scale, dataset.crop, dataset.names
 
     def __len__(self): return len(self.dataset)
+
+    def redeclared(self,
+        value_range: str | Normalization,  # another one
+    ) -> "DeclaredPairs":  # the same photographs, size and channels
+        "Make the same pairs in other units."
+        return DeclaredPairs(self.dataset, value_range, self.enlarged, self.channels, self.kernel)
 
     def batch(self,
         indices: Sequence[int],  # which photographs, B of them
@@ -63,41 +88,54 @@ class DeclaredPairs:
 
 # %% ../../nbs/evaluation/06_adapter.ipynb #6466b1e3
 class Adapter(nn.Module):
-    "A foreign model as attacks want it."
+    "A third-party model as attacks want it."
     def __init__(self,
         model: Callable,  # a module, a function of a batch of tensors, or a function of one NumPy image
         y: Tensor,  # measurements to try it on, (B, C, h, w), in its own units
     ):
         super().__init__()
-        self.model, self.arrays, self.differentiable = model, False, False
-        try:
-            with torch.enable_grad(), frozen(self):
-                z = y[:1].clone().requires_grad_()
-                answer = self(z)
-                if answer.requires_grad: self.differentiable = bool(torch.autograd.grad(answer.square().sum(), z)[0].abs().max() > 0)
+        self.model = model
+        self.arrays, self.differentiable = False, False  # whether it takes arrays, and gives gradients
+        failed = f"the model fails on measurements of shape {tuple(y[:1].shape)}"
+        try: self.differentiable = _gives_gradient(self, y[:1])
         except Exception as error:
-            if isinstance(model, nn.Module): raise ValueError(self._failed(y, error)) from error
+            if isinstance(model, nn.Module): raise ValueError(f"{failed}: {_short(error)}") from error
             self.arrays = True
             try: self(y[:1])
-            except Exception as second: raise ValueError(f"{self._failed(y, error)}; and with one NumPy image: {_short(second)}") from second
-
-    def _failed(self, y, error): return f"the model fails on measurements of shape {tuple(y[:1].shape)}: {_short(error)}"
+            except Exception as second:
+                both = f"{_short(error)}; and with one NumPy image: {_short(second)}"
+                raise ValueError(f"{failed}: {both}") from second
 
     def forward(self,
         y: Tensor,  # measurements, (B, C, h, w), in the units of the model
     ) -> Tensor:  # reconstructions, (B, C, H, W), float32, with gradients where the model has them
-        "Ask the model."
-        if self.arrays: answer = torch.stack([self._image(one) for one in y.detach()])
-        else: answer = self.model(y)
-        if isinstance(answer, (tuple, list)): answer = answer[0]
-        if not isinstance(answer, Tensor): raise TypeError(f"the answer is a {type(answer).__name__}, no tensor")
-        return answer.float()
+        "Run the model."
+        output = torch.stack([_by_image(self.model,
+                                        one) for one in y.detach()]) if self.arrays else self.model(y)
+        if isinstance(output, (tuple, list)): output = output[0]
+        if not isinstance(output,
+                          Tensor): raise TypeError(f"the output is a {type(output).__name__}, no tensor")
+        return output.float()
 
-    def _image(self, one):
-        array = np.asarray(self.model(one.permute(1, 2, 0).cpu().numpy().squeeze(-1) if len(one) == 1 else one.permute(1, 2, 0).cpu().numpy()))
-        return torch.from_numpy(np.ascontiguousarray(array.reshape(*array.shape[:2], -1), dtype=np.float32)).permute(2, 0, 1).to(one.device)
+# %% ../../nbs/evaluation/06_adapter.ipynb #e61ac299
+def _by_image(model, one: Tensor) -> Tensor:
+    "Run a function of one NumPy image, (h, w, C) or (h, w), on a measurement (C, h, w)."
+    image = one.permute(1, 2, 0).cpu().numpy()
+    array = np.asarray(model(image.squeeze(-1) if len(one) == 1 else image))
+    channels_last = np.ascontiguousarray(array.reshape(*array.shape[:2], -1), dtype=np.float32)
+    return torch.from_numpy(channels_last).permute(2, 0, 1).to(one.device)
 
-def _short(error) -> str: return f"{type(error).__name__}: {' '.join(str(error).split())[:150]}"
+def _gives_gradient(adapter, y: Tensor) -> bool:
+    "Run a model and tell whether its output depends on its input by gradients."
+    with torch.enable_grad(), frozen(adapter):
+        z = y.clone().requires_grad_()
+        output = adapter(z)
+        if not output.requires_grad: return False
+        return bool(torch.autograd.grad(output.square().sum(), z)[0].abs().max() > 0)
+
+def _short(error) -> str:
+    "Put an error into one line."
+    return f"{type(error).__name__}: {' '.join(str(error).split())[:150]}"
 
 # %% ../../nbs/evaluation/06_adapter.ipynb #3ff92e7a
 class Enlargement(Interpolation):
@@ -119,28 +157,65 @@ def interpolation_rows(
     pairs: DeclaredPairs,  # whose size, scale and units they need
 ) -> dict[str, Interpolation]:  # bilinear and bicubic
     "Return interpolation as it competes with a declared model."
-    return {m: (Interpolation if pairs.enlarged else Enlargement)(m, pairs.scale, normalization=pairs.normalization) for m in ("bilinear", "bicubic")}
+    kind = Interpolation if pairs.enlarged else Enlargement
+    return {mode: kind(mode, pairs.scale, normalization=pairs.normalization) for mode in ("bilinear",
+                                                                                          "bicubic")}
 
 # %% ../../nbs/evaluation/06_adapter.ipynb #07bac487
-def _check_size(answer, y, x, pairs):
-    "Raise unless an answer has the size of the ground truth."
-    if answer.shape == x.shape: return
-    start = f"the model answers {tuple(answer.shape[1:])} to measurements of {tuple(y.shape[1:])}, the ground truth has {tuple(x.shape[1:])}"
-    ratio = answer.shape[-1] / y.shape[-1]
-    if answer.ndim != 4: advice = "it must answer a batch (B, C, H, W)"
-    elif answer.shape[1] != x.shape[1]: advice = f"declare channels={answer.shape[1]}"
-    elif ratio == 1 and not pairs.enlarged: advice = "it does not enlarge by itself: declare enlarged=True"
-    elif ratio > 1 and ratio == int(ratio): advice = f"it enlarges by {ratio:g}: declare enlarged=False" + (f" and scale={ratio:g}" if ratio != pairs.scale else "")
-    else: advice = "its answer must have the size of the ground truth; pad or crop it in a function around the model"
-    raise ValueError(f"{start}; {advice}")
+def _size_advice(output, x, ratio, pairs) -> str:
+    "Say what to declare for a model whose output has the wrong size."
+    if output.ndim != 4: return "it must return a batch (B, C, H, W)"
+    if output.shape[1] != x.shape[1]: return f"declare channels={output.shape[1]}"
+    if ratio == 1 and not pairs.enlarged: return "it does not enlarge by itself: declare enlarged=True"
+    if ratio > 1 and ratio == int(ratio):
+        scale = f" and scale={ratio:g}" if ratio != pairs.scale else ""
+        return f"it enlarges by {ratio:g}: declare enlarged=False{scale}"
+    return "its output must have the size of the ground truth; pad or crop it in a function around the model"
 
-def _quality(adapter, pairs, chosen, device):
-    "Mean PSNR of the clean answers, dB, -inf where there is none."
+def _check_size(output, y, x, pairs):
+    "Raise unless an output has the size of the ground truth."
+    if output.shape == x.shape: return
+    sizes = [tuple(t.shape[1:]) for t in (output, y, x)]
+    advice = _size_advice(output, x, output.shape[-1] / y.shape[-1], pairs)
+    found = "the model returns {} for measurements of {}, the ground truth has {}".format(*sizes)
+    raise ValueError(f"{found}; {advice}")
+
+# %% ../../nbs/evaluation/06_adapter.ipynb #835e3ac1
+def _quality(adapter, pairs, chosen, device) -> float:
+    "Mean PSNR of the clean reconstructions, dB; -inf where one is not finite."
     y, x = pairs.batch(chosen, device)
-    with torch.no_grad(), frozen(adapter): answer = adapter(y)
-    _check_size(answer, y, x, pairs)
-    if not answer.isfinite().all(): return -math.inf
-    return psnr(*(pairs.normalization.to_pixels(t, clamp=True) for t in (answer, x))).mean().item()
+    with torch.no_grad(), frozen(adapter): output = adapter(y)
+    _check_size(output, y, x, pairs)
+    if not output.isfinite().all(): return -math.inf
+    pixels, target = (pairs.normalization.to_pixels(t, clamp=True) for t in (output, x))
+    return psnr(pixels, target).mean().item()
+
+def _adapted(model, pairs, y) -> Adapter:
+    "Put an adapter around a model; if it fails, try the other number of channels for better advice."
+    try: return Adapter(model, y)
+    except ValueError as error:
+        other = 4 - pairs.channels
+        try: Adapter(model, y[:, :1].expand(-1, other, -1, -1).contiguous())
+        except ValueError: raise error from None
+        raise ValueError(f"the model fails on {pairs.channels} channels and takes {other}; "
+                         f"declare channels={other}") from error
+
+# %% ../../nbs/evaluation/06_adapter.ipynb #c11dc1e2
+def _judge(pairs, own, plain, others):
+    "Refuse a declaration that cannot be right, and warn of one that looks wrong."
+    best = max(others, key=lambda r: others[r])
+    floor = max(own, plain - 6)
+    found = (f"with value_range={pairs.value_range!r} the reconstructions have {own:.1f} dB on real "
+             f"photographs, interpolation {plain:.1f} dB; with {best!r} they have {others[best]:.1f} dB")
+    if isinstance(pairs.value_range, str) and own < plain and others[best] > floor + 3:
+        raise ValueError(f'{found}: declare value_range="{best}"')
+    if own == -math.inf:
+        raise ValueError("the model returns NaN or infinite values for clean photographs; check its weights")
+    if others[best] > floor + 0.5: warnings.warn(f"{found}: is the declaration right?", stacklevel=3)
+    elif own < plain - 6:
+        warnings.warn(f"the reconstructions have {own:.1f} dB on clean photographs, interpolation "
+                      f"{plain:.1f} dB, and no other range is better; check weights, "
+                      f"scale={pairs.scale} and kernel={pairs.kernel!r}", stacklevel=3)
 
 # %% ../../nbs/evaluation/06_adapter.ipynb #507a9fc1
 def declared(
@@ -148,43 +223,54 @@ def declared(
     pairs: DeclaredPairs,  # photographs as it is said to expect them
     images: Sequence[int] = (0, 1, 2),  # which of them are tried
     device: str | torch.device = "cpu",  # where
-) -> tuple[Adapter, dict]:  # the model for attacks; clean PSNR (dB) of "model" and "interpolation" on these photographs
+) -> tuple[Adapter, dict]:  # the model for attacks; clean PSNR (dB) of "model" and "interpolation"
     "Check that a model is what it is said to be, on real photographs."
-    y, x = pairs.batch(images, device)
-    try: adapter = Adapter(model, y)
-    except ValueError as error:
-        for other in ({3, 1} - {pairs.channels}):
-            try: Adapter(model, y[:, :1].expand(-1, other, -1, -1).contiguous())
-            except ValueError: continue
-            raise ValueError(f"the model fails on {pairs.channels} channels and takes {other}; declare channels={other}") from error
-        raise
-    own, base = _quality(adapter, pairs, images, device), interpolation_rows(pairs)["bilinear"]
-    plain = _quality(base, pairs, images, device)
-    others = {r: _quality(adapter, DeclaredPairs(pairs.dataset, r, pairs.enlarged, pairs.channels, pairs.kernel), images, device) for r in ("normalised", *RANGES) if r != pairs.value_range}
-    best, named = max(others, key=lambda r: others[r]), isinstance(pairs.value_range, str)
-    found = f"with value_range={pairs.value_range!r} the answers have {own:.1f} dB on real photographs, interpolation {plain:.1f} dB; with {best!r} they have {others[best]:.1f} dB"
-    if named and own < plain and others[best] > max(own, plain - 6) + 3: raise ValueError(f'{found}: declare value_range="{best}"')
-    if own == -math.inf: raise ValueError("the model answers NaN or infinite values to clean photographs; check its weights")
-    if others[best] > max(own, plain - 6) + 0.5: warnings.warn(f"{found}: is the declaration right?", stacklevel=2)
-    elif own < plain - 6: warnings.warn(f"the answers have {own:.1f} dB on clean photographs, interpolation {plain:.1f} dB, and no other range is better; check weights, scale={pairs.scale} and kernel={pairs.kernel!r}", stacklevel=2)
+    adapter = _adapted(model, pairs, pairs.batch(images, device)[0])
+    own = _quality(adapter, pairs, images, device)
+    plain = _quality(interpolation_rows(pairs)["bilinear"], pairs, images, device)
+    ranges = [r for r in ("normalised", *RANGES) if r != pairs.value_range]
+    others = {r: _quality(adapter, pairs.redeclared(r), images, device) for r in ranges}
+    _judge(pairs, own, plain, others)
     return adapter, {"model": own, "interpolation": plain}
 
 # %% ../../nbs/evaluation/06_adapter.ipynb #36892c71
+def _imported(module: str):
+    "Import a module, also from the current folder."
+    if "/" in module or os.sep in module or module.endswith(".py"):
+        advice = os.path.basename(module).removesuffix(".py")
+        raise ValueError(f"{module!r} is not a module but a path; go to its folder and give {advice}")
+    here, sys.path = sys.path, [os.getcwd(), *sys.path]
+    try: return importlib.import_module(module)
+    except ImportError as error:
+        raise ModuleNotFoundError(
+            f"cannot import {module!r}: {error}; install it, or go to its folder") from error
+    except Exception as error:
+        raise ValueError(f"{module} fails while it is imported: {_short(error)}") from error
+    finally: sys.path = here
+
+def _maker(module: str, function: str) -> Callable:
+    "Find the function that makes a model."
+    found = _imported(module)
+    make = getattr(found, function, None)
+    if callable(make): return make
+    there = [n for n in vars(found) if callable(getattr(found, n)) and n[0] != "_"]
+    near = difflib.get_close_matches(function, there, 5) or there[:5]
+    raise ValueError(f"{module} has no function {function!r}; it has {', '.join(near) or 'none'}")
+
+# %% ../../nbs/evaluation/06_adapter.ipynb #70b926e1
 def load_model(
     name: str,  # "package.module:function"; the function takes no arguments and returns the model
 ) -> Callable:  # the model
     "Make a model from the name of a function."
     module, _, function = name.partition(":")
-    if not (module and function): raise ValueError(f"model must be module:function, such as my_models:make, got {name!r}")
-    here, sys.path = sys.path, [os.getcwd(), *sys.path]
-    try: found = importlib.import_module(module)
-    except ImportError as error: raise ModuleNotFoundError(f"cannot import {module!r}: {error}; install it, or go to its folder") from error
-    finally: sys.path = here
-    make = getattr(found, function, None)
-    if not callable(make):
-        there = [n for n in vars(found) if callable(getattr(found, n)) and n[0] != "_"]
-        raise ValueError(f"{module} has no function {function!r}; it has {', '.join(difflib.get_close_matches(function, there, 5) or there[:5]) or 'none'}")
+    if not (module and function):
+        raise ValueError(f"model must be module:function, such as my_models:make, got {name!r}")
+    make = _maker(module, function)
     try: model = make()
-    except Exception as error: raise ValueError(f"{name}() fails: {_short(error)}; it must work without arguments and return the model") from error
-    if not callable(model): raise ValueError(f"{name}() returned a {type(model).__name__}, which cannot be called; it must return the model")
+    except Exception as error:
+        raise ValueError(f"{name}() fails: {_short(error)}; "
+                         "it must work without arguments and return the model") from error
+    if not callable(model):
+        kind = type(model).__name__
+        raise ValueError(f"{name}() returned a {kind}, which cannot be called; it must return the model")
     return model
