@@ -12,15 +12,15 @@ __all__ = ['FIRST', 'LATER', 'LEAST', 'LONG', 'RADII', 'SECOND', 'SIGMAS_F', 'TE
            'values', 'ATTACKERS', 'MARGIN', 'WORDS', 'Bar', 'Best', 'Claim', 'Column', 'above_bilinear',
            'above_by_yardstick', 'above_linear', 'above_thesis', 'all_claims', 'answers', 'best_noise_grows',
            'columns_of', 'keeps_ssim_when_aimed_at', 'label', 'reasons', 'smoothing_has_better_ssim',
-           'smoothing_matches', 'thesis_bar', 'trained_by', 'training_on_noise_needed', 'TRAININGS',
-           'above_bilinear_by_radius', 'aimed_table', 'best_filter_by_radius', 'bold', 'columns_table', 'counterparts',
-           'differences_table', 'filters_table', 'leading_lines', 'levels_table', 'mode_table', 'plot_gains',
-           'ssim_table', 'thesis_cell', 'thesis_kind_ssim', 'thesis_table', 'Defence', 'rank', 'ranking',
-           'read_defences', 'PART', 'batch_statistics', 'half_attack', 'measured', 'measured_as_the_thesis',
-           'measured_in_four_ways', 'yardstick_line', 'yardstick_table', 'PARTS', 'clean_table', 'mean_quality',
-           'odd_cell', 'on_all_photographs', 'on_hidden_attacks', 'on_longer_training', 'on_photographs',
-           'on_second_seeds', 'on_training_mode', 'on_training_sets', 'on_yardsticks', 'pair_of',
-           'progress_of_the_grid', 'ssim_reasons']
+           'smoothing_matches', 'thesis_bar', 'trained_by', 'training_on_noise_needed', 'METRICS', 'TRAININGS',
+           'Titled', 'above_bilinear_by_radius', 'aimed_table', 'best_filter_by_radius', 'bold', 'columns_table',
+           'counterparts', 'differences_table', 'filters_table', 'leading_lines', 'levels_table', 'mode_table',
+           'plot_gains', 'ssim_table', 'thesis_cell', 'thesis_kind_ssim', 'thesis_table', 'thesis_tables', 'Defence',
+           'rank', 'ranking', 'read_defences', 'PART', 'batch_statistics', 'half_attack', 'measured',
+           'measured_as_the_thesis', 'measured_in_four_ways', 'yardstick_line', 'yardstick_table', 'yardstick_tables',
+           'PARTS', 'clean_table', 'mean_quality', 'odd_cell', 'on_all_photographs', 'on_hidden_attacks',
+           'on_longer_training', 'on_photographs', 'on_second_seeds', 'on_training_mode', 'on_training_sets',
+           'on_yardsticks', 'pair_of', 'progress_of_the_grid', 'ssim_reasons']
 
 # %% ../../nbs/study/index.ipynb #7e04cc4c
 from rs_sr.study.grid import (
@@ -47,14 +47,14 @@ from rs_sr.study.claims import (
     thesis_bar, trained_by, training_on_noise_needed,
 )
 from rs_sr.study.comparisons import (
-    TRAININGS, above_bilinear_by_radius, aimed_table, best_filter_by_radius, bold, columns_table,
-    counterparts, differences_table, filters_table, leading_lines, levels_table, mode_table,
-    plot_gains, ssim_table, thesis_cell, thesis_kind_ssim, thesis_table,
+    METRICS, TRAININGS, Titled, above_bilinear_by_radius, aimed_table, best_filter_by_radius, bold,
+    columns_table, counterparts, differences_table, filters_table, leading_lines, levels_table,
+    mode_table, plot_gains, ssim_table, thesis_cell, thesis_kind_ssim, thesis_table, thesis_tables,
 )
 from .leaderboard import Defence, rank, ranking, read_defences
 from rs_sr.study.yardstick import (
     PART, batch_statistics, half_attack, measured, measured_as_the_thesis, measured_in_four_ways,
-    yardstick_line, yardstick_table,
+    yardstick_line, yardstick_table, yardstick_tables,
 )
 from rs_sr.study.findings import (
     PARTS, clean_table, mean_quality, odd_cell, on_all_photographs, on_hidden_attacks,
@@ -75,13 +75,14 @@ _all_ = [
     "above_by_yardstick", "above_linear", "above_thesis", "all_claims", "answers",
     "best_noise_grows", "columns_of", "keeps_ssim_when_aimed_at", "label", "reasons",
     "smoothing_has_better_ssim", "smoothing_matches", "thesis_bar", "trained_by",
-    "training_on_noise_needed", "TRAININGS", "above_bilinear_by_radius", "aimed_table",
-    "best_filter_by_radius", "bold", "columns_table", "counterparts", "differences_table",
-    "filters_table", "leading_lines", "levels_table", "mode_table", "plot_gains", "ssim_table",
-    "thesis_cell", "thesis_kind_ssim", "thesis_table", "Defence", "rank", "ranking",
-    "read_defences", "PART", "batch_statistics", "half_attack", "measured",
-    "measured_as_the_thesis", "measured_in_four_ways", "yardstick_line", "yardstick_table", "PARTS",
-    "clean_table", "mean_quality", "odd_cell", "on_all_photographs", "on_hidden_attacks",
-    "on_longer_training", "on_photographs", "on_second_seeds", "on_training_mode",
-    "on_training_sets", "on_yardsticks", "pair_of", "progress_of_the_grid", "ssim_reasons",
+    "training_on_noise_needed", "METRICS", "TRAININGS", "Titled", "above_bilinear_by_radius",
+    "aimed_table", "best_filter_by_radius", "bold", "columns_table", "counterparts",
+    "differences_table", "filters_table", "leading_lines", "levels_table", "mode_table",
+    "plot_gains", "ssim_table", "thesis_cell", "thesis_kind_ssim", "thesis_table", "thesis_tables",
+    "Defence", "rank", "ranking", "read_defences", "PART", "batch_statistics", "half_attack",
+    "measured", "measured_as_the_thesis", "measured_in_four_ways", "yardstick_line",
+    "yardstick_table", "yardstick_tables", "PARTS", "clean_table", "mean_quality", "odd_cell",
+    "on_all_photographs", "on_hidden_attacks", "on_longer_training", "on_photographs",
+    "on_second_seeds", "on_training_mode", "on_training_sets", "on_yardsticks", "pair_of",
+    "progress_of_the_grid", "ssim_reasons",
 ]

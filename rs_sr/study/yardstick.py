@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['PART', 'batch_statistics', 'half_attack', 'measured', 'measured_as_the_thesis', 'measured_in_four_ways',
-           'yardstick_table', 'yardstick_line']
+           'yardstick_table', 'yardstick_tables', 'yardstick_line']
 
 # %% ../../nbs/study/09_yardstick.ipynb #2312770f
 from collections.abc import Callable
@@ -19,6 +19,7 @@ from ..metrics import psnr, ssim
 from ..physics import eps_from_rel
 from ..runtime import frozen
 from .claims import thesis_bar
+from .comparisons import Titled
 
 # %% ../../nbs/study/09_yardstick.ipynb #7f868806
 def batch_statistics(
@@ -129,6 +130,16 @@ def yardstick_table(
         table["the thesis's own undefended network"] = {
             f"eps_rel {r.eps_rel:g}": f"{r.psnr:.2f}, {r.ssim:.3f}" for r in alone.itertuples()}
     return pd.DataFrame(table).T.fillna("")
+
+# %% ../../nbs/study/09_yardstick.ipynb #3583bd35
+def yardstick_tables(
+    yard,  # rows of several networks, with the columns of a record
+    thesis,  # DataFrame of the thesis's tables
+) -> Titled:
+    "Lay out several networks."
+    parts = {name: part for name, part in yard.groupby("model", sort=False)}
+    return Titled({name: yardstick_table(part, thesis if part.method.iloc[0] == "standard" else None)
+                   for name, part in parts.items()})
 
 # %% ../../nbs/study/09_yardstick.ipynb #f4667ec1
 def yardstick_line(
