@@ -4,19 +4,35 @@
 
 # %% auto #0
 __all__ = ['Band', 'lower_probability', 'lower_rank', 'max_certifiable_radius', 'mean_shift', 'most_bad', 'shift', 'tail_band',
-           'tail_nodes', 'upper_mean', 'upper_probability', 'upper_rank', 'worst_mean', 'answers', 'distance_to',
-           'planned_seed', 'sample_losses', 'center_bound', 'Certificate', 'certificate_table', 'certify',
-           'certify_linear', 'certify_loss', 'mean_bound', 'median_bound', 'median_factor', 'plain_bound',
-           'certify_mean', 'pixel_maps', 'PixelMap', 'attacked_errors', 'attacks_on', 'count_violations',
-           'certificate_text', 'certified_summary', 'certify_dataset', 'violations']
+           'tail_nodes', 'upper_mean', 'upper_probability', 'upper_rank', 'worst_mean', 'CHANGE_GREY', 'PSNR_DB',
+           'Reference', 'center_bound', 'mean_bound', 'median_bound', 'median_factor', 'plain_bound', 'OnCopies',
+           'as_pixels', 'distance_to', 'loss_of_mean', 'noisy_reconstructions', 'planned_seed', 'sample_losses',
+           'Certificate', 'certificate_table', 'certify', 'certify_linear', 'certify_loss', 'pilot_seeds', 'total_of',
+           'PixelMap', 'certify_mean', 'pixel_maps', 'attacked_errors', 'attacks_on', 'compare_with_attack',
+           'count_violations', 'certificate_text', 'certified_summary', 'certify_dataset', 'violations']
 
 # %% ../../nbs/certificates/index.ipynb #6f209bbb
-from .bounds import Band, lower_probability, lower_rank, max_certifiable_radius, mean_shift, most_bad, shift, tail_band, tail_nodes, upper_mean, upper_probability, upper_rank, worst_mean
-from .sampling import answers, distance_to, planned_seed, sample_losses
-from .reconstruction import center_bound, Certificate, certificate_table, certify, certify_linear, certify_loss, mean_bound, median_bound, median_factor, plain_bound
-from .pixelwise import certify_mean, pixel_maps, PixelMap
-from .falsify import attacked_errors, attacks_on, count_violations
+from .bounds import (
+    Band, lower_probability, lower_rank, max_certifiable_radius, mean_shift, most_bad, shift, tail_band,
+    tail_nodes, upper_mean, upper_probability, upper_rank, worst_mean)
+from .estimators import (
+    CHANGE_GREY, PSNR_DB, Reference, center_bound, mean_bound, median_bound, median_factor, plain_bound)
+from .sampling import (
+    OnCopies, as_pixels, distance_to, loss_of_mean, noisy_reconstructions, planned_seed, sample_losses)
+from .reconstruction import (
+    Certificate, certificate_table, certify, certify_linear, certify_loss, pilot_seeds, total_of)
+from .pixelwise import PixelMap, certify_mean, pixel_maps
+from .falsify import attacked_errors, attacks_on, compare_with_attack, count_violations
 from .dataset import certificate_text, certified_summary, certify_dataset, violations
 
 # %% ../../nbs/certificates/index.ipynb #ee00be00
-_all_ = ["Band", "lower_probability", "lower_rank", "max_certifiable_radius", "mean_shift", "most_bad", "shift", "tail_band", "tail_nodes", "upper_mean", "upper_probability", "upper_rank", "worst_mean", "answers", "distance_to", "planned_seed", "sample_losses", "center_bound", "Certificate", "certificate_table", "certify", "certify_linear", "certify_loss", "mean_bound", "median_bound", "median_factor", "plain_bound", "certify_mean", "pixel_maps", "PixelMap", "attacked_errors", "attacks_on", "count_violations", "certificate_text", "certified_summary", "certify_dataset", "violations"]
+_all_ = [
+    "Band", "lower_probability", "lower_rank", "max_certifiable_radius", "mean_shift", "most_bad", "shift",
+    "tail_band", "tail_nodes", "upper_mean", "upper_probability", "upper_rank", "worst_mean",
+    "CHANGE_GREY", "PSNR_DB", "Reference", "center_bound", "mean_bound", "median_bound", "median_factor",
+    "plain_bound", "OnCopies", "as_pixels", "distance_to", "loss_of_mean", "noisy_reconstructions",
+    "planned_seed", "sample_losses", "Certificate", "certificate_table", "certify", "certify_linear",
+    "certify_loss", "pilot_seeds", "total_of",
+    "PixelMap", "certify_mean", "pixel_maps", "attacked_errors", "attacks_on",
+    "compare_with_attack", "count_violations",
+    "certificate_text", "certified_summary", "certify_dataset", "violations"]

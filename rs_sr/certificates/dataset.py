@@ -13,9 +13,9 @@ import numpy as np
 import torch
 from torch import nn
 from .bounds import max_certifiable_radius
-from .falsify import _compare, attacked_errors, attacks_on
+from .falsify import compare_with_attack, attacked_errors, attacks_on
 from .reconstruction import certify, certify_linear
-from .sampling import answers
+from .sampling import noisy_reconstructions
 from ..data import SRDataset
 from ..models import interpolations
 from ..runtime import atomic, draw_seeds, family_seed, fingerprint, kept_memory, provenance
@@ -38,7 +38,7 @@ class _Ledger:
         self.done, self.run = {self.key(r) for r in self.rows}, provenance(device)
 
     @staticmethod
-    def key(row): return row["model"], row["image"], _short(row["sigma"]), _short(row["radius"])
+    def key(row): return row["model"], row["image"], _short(row["sigma_g"]), _short(row["radius"])
 
     def add(self, rows):
         import pandas as pd
@@ -63,7 +63,7 @@ def _bar(items, desc, unit):
 def _row(c, model, weights, dataset, i, seed, clean):
     "One row of the table."
     d = 3*dataset.crop**2
-    return {"model": model, "weights": weights, "image": dataset.names[i], "scale": dataset.scale, "sigma": c.sigma, "radius": c.radius, "eps_rel": _short(c.radius/math.sqrt(d)), "grey": _short(c.grey), "estimator": c.estimator,
+    return {"model": model, "weights": weights, "image": dataset.names[i], "scale": dataset.scale, "sigma_g": c.sigma_g, "radius": c.radius, "eps_rel": _short(c.radius/math.sqrt(d)), "grey": _short(c.grey), "estimator": c.estimator,
             "quantity": c.quantity, "value": round(c.value, 6), "status": c.status, "alpha": c.alpha, "k": c.k, "seed": seed, "clean_psnr": round(clean, 6), "clean_k": c.k}
 
 def _levels(models, sigmas, radii):
@@ -126,7 +126,7 @@ def certified_summary(
     frame,  # DataFrame from `certify_dataset`
 ):  # -> DataFrame: model, sigma, radius, estimator, quantity, n, certified (share), value (NaN unless all are certified), clean_psnr, loss
     "Average certificates over images."
-    key = ["model", "sigma", "radius", "grey", "eps_rel", "estimator", "quantity"]
+    key = ["model", "sigma_g", "radius", "grey", "eps_rel", "estimator", "quantity"]
     table = frame.assign(certified=frame.status == "certified").groupby(key, sort=False, dropna=False).agg(
         n=("image", "nunique"), certified=("certified", "mean"), value=("value", lambda v: v.mean(skipna=False)), clean_psnr=("clean_psnr", "mean")).reset_index()
     return table.assign(loss=(table.clean_psnr - table.value).where(table.quantity == "PSNR (dB)"))
@@ -138,9 +138,9 @@ def certificate_text(
     import pandas as pd
     table, blocks = certified_summary(frame), []
     table["cell"] = [f"{r.value:.2f}" if r.certified == 1 else f"{r.certified:.0%} certified" if r.certified else "-" for r in table.itertuples()]
-    for (model, sigma), part in table[table.sigma > 0].groupby(["model", "sigma"], sort=False):
-        rows = frame[(frame.model == model) & (frame.sigma == sigma)].drop_duplicates("image")
-        lines = table[(table.sigma == 0) & table.radius.isin(set(part.radius))]
+    for (model, sigma), part in table[table.sigma_g > 0].groupby(["model", "sigma_g"], sort=False):
+        rows = frame[(frame.model == model) & (frame.sigma_g == sigma)].drop_duplicates("image")
+        lines = table[(table.sigma_g == 0) & table.radius.isin(set(part.radius))]
         part = pd.concat([part[part.estimator != "all"], lines])
         part["column"] = [f"{r.radius/sigma:.3g} sigma" for r in part.itertuples()]
         part["name"] = [r.estimator if r.quantity == "PSNR (dB)" else f"{r.estimator}: SSIM" for r in part.itertuples()]
@@ -148,7 +148,7 @@ def certificate_text(
         clean = f"{rows.clean_psnr.mean():.2f} dB (mean of {rows.clean_k.iloc[0]} draws)" if rows.clean_psnr.notna().all() else "not drawn"
         reach = part.drop_duplicates("column").sort_values("radius")
         blocks.append(f"{model}, sigma {sigma:g}, {len(rows)} images; smoothed, without attack: {clean}. Certified PSNR (dB) for every perturbation up to\nr = {', '.join(f'{r:.4g}' for r in reach.radius)} (model units), that is, root mean squares of {', '.join(f'{g:.2g}' for g in reach.grey)} grey levels:\n{wide.rename_axis(columns=None).to_string()}")
-    n, alpha = len(frame[frame.sigma > 0].drop_duplicates(["model", "sigma", "image"])), frame.alpha.max()
+    n, alpha = len(frame[frame.sigma_g > 0].drop_duplicates(["model", "sigma_g", "image"])), frame.alpha.max()
     return "\n\n".join(blocks) + (f"\n\nOne image, model and sigma is a family of certificates: all of its radii and estimators hold at once with probability 1 - alpha, alpha = {alpha:g}.\n"
         f"Among the {n} families here at most {n*alpha:.2g} are expected to be wrong; for all to be right at once, alpha = {n*alpha:.2g}. Medians and centers of a few draws fail at each use with probability alpha more.")
 
@@ -171,24 +171,24 @@ def violations(
     "Attack what was certified, and compare."
     models = {"model": models} if isinstance(models, nn.Module) else dict(models)
     names = set(dataset.names) if images is None else {dataset.names[i] for i in images}
-    frame = frame[(frame.sigma > 0) & (frame.status == "certified") & frame.image.isin(names) & frame.model.isin(set(models))]
-    if ratios is not None: frame = frame[np.isclose(frame.radius.to_numpy()[:, None], frame.sigma.to_numpy()[:, None]*np.asarray(ratios), rtol=1e-6).any(1)]
+    frame = frame[(frame.sigma_g > 0) & (frame.status == "certified") & frame.image.isin(names) & frame.model.isin(set(models))]
+    if ratios is not None: frame = frame[np.isclose(frame.radius.to_numpy()[:, None], frame.sigma_g.to_numpy()[:, None]*np.asarray(ratios), rtol=1e-6).any(1)]
     if frame.empty: raise ValueError("nothing to attack: the table has no certificate for these models, images and radii")
     weights, device = {n: fingerprint(m) for n, m in models.items()}, next((p.device for m in models.values() for p in m.parameters()), torch.device("cpu"))
     for n, w in frame[["model", "weights"]].drop_duplicates().itertuples(index=False):
         if weights[n] != w: raise ValueError(f"{n} is not the model that was certified (weights {w}, now {weights[n]})")
     book = _Ledger(out, {"fresh": fresh, "draws": draws, "means": list(means), "steps": steps, "attack_k": attack_k, "seed": seed, "scale": dataset.scale, "crop": dataset.crop}, weights, device)
-    jobs, to_pixels = list(frame.groupby(["model", "sigma", "image", "radius"], sort=False)), lambda z: dataset.normalization.to_pixels(z, clamp=True)
+    jobs, to_pixels = list(frame.groupby(["model", "sigma_g", "image", "radius"], sort=False)), lambda z: dataset.normalization.to_pixels(z, clamp=True)
     with kept_memory():
         for key, certified in _bar([j for j in jobs if (j[0][0], j[0][2], *map(_short, j[0][1::2])) not in book.done], "attacking", "radius"):
             (n, s, image, r), alpha = key, certified.alpha.max()
             (y, x), own = dataset.batch([dataset.names.index(image)], device), family_seed(seed, weights[n], s, image, f"attack {r:.9g}")
-            level = alpha/(6*len(frame[(frame.model == n) & (frame.sigma == s) & (frame.image == image)]))
+            level = alpha/(6*len(frame[(frame.model == n) & (frame.sigma_g == s) & (frame.image == image)]))
             generator, rows = torch.Generator(device).manual_seed(own % 2**31), []
             for j, (attack, z) in enumerate(attacks_on(models[n], s, y, x, r, steps=steps, attack_k=attack_k, generator=generator)):
                 if (far := float((z - y).norm())) > r*(1 + 1e-4): raise RuntimeError(f"{attack} left the ball: {far} > {r}")
-                answered = torch.cat(list(answers(models[n], z, s, draw_seeds(own + 1 + j, fresh), normalization=dataset.normalization)))
+                answered = torch.cat(list(noisy_reconstructions(models[n], z, s, draw_seeds(own + 1 + j, fresh), normalization=dataset.normalization)))
                 found = attacked_errors(answered, to_pixels(x), draws=draws, means=means, alpha=alpha, level=level, with_ssim=(certified.quantity == "SSIM").any())
-                rows += _compare(certified, found, attack, {"alpha": alpha, "level": level, "fresh": fresh, "seed": own})
+                rows += compare_with_attack(certified, found, attack, {"alpha": alpha, "level": level, "fresh": fresh, "seed": own})
             book.add(rows)
     return book.frame({(n, image, _short(s), _short(r)) for (n, s, image, r), _ in jobs})

@@ -7,31 +7,30 @@ __all__ = ['PixelMap', 'pixel_maps', 'certify_mean']
 
 # %% ../../nbs/certificates/04_pixelwise.ipynb #60d9fea3
 import math, time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
-from .sampling import _bar, answers, distance_to, planned_seed
-from ..runtime import draw_seeds
-from .bounds import lower_rank, mean_shift, shift, tail_band, upper_mean
-from .reconstruction import Certificate
-from ..physics import grey_levels
-from ..physics import IMAGENET_MINI, Normalization
-from ..runtime import atomic
+from .bounds import Band, lower_rank, mean_shift, shift, tail_band, upper_mean
+from .estimators import Reference
+from .reconstruction import Certificate, pilot_seeds, total_of
+from .sampling import as_pixels, distance_to, noisy_reconstructions, planned_seed
+from ..physics import IMAGENET_MINI, Normalization, grey_levels
+from ..runtime import atomic, draw_seeds, progress
 from ..smoothing import wide_dtype
 
 # %% ../../nbs/certificates/04_pixelwise.ipynb #f1c01e6e
 @dataclass(frozen=True)
 class PixelMap:
-    "An interval for each pixel: the median of the answers stays in it, for all pixels and perturbations at once."
+    "An interval for each pixel, which its median over the draws cannot leave; all pixels hold at once."
     low: Tensor | None  # (1, ...), pixels; None: not certified
     high: Tensor | None  # (1, ...), pixels; None: not certified
     radius: float  # l2, in the units of the measurement
     grey: float  # the radius as root mean square, grey levels of 255
-    sigma: float  # noise level, in the units of the measurement
+    sigma_g: float  # std of the noise, in the units of the measurement
     k: int  # draws
     alpha: float  # probability that any pixel of any map of the same call is wrong
     bins: int  # each end is at most 1 / bins beyond the order statistic that proves it
@@ -51,72 +50,120 @@ class PixelMap:
 
 # %% ../../nbs/certificates/04_pixelwise.ipynb #14da5edb
 class _Histogram:
-    "Count the values of each pixel in equal bins of [0, 1]; answers wait until there are enough to walk through memory once."
-    def __init__(self, n, bins, device): self.counts, self.waiting, self.bins = torch.zeros(n, bins, dtype=torch.int32, device=device), [], bins
-    def add(self, answer):  # (m, n)
-        self.waiting += (answer*self.bins).to(torch.int16).clamp_(max=self.bins - 1).unbind()
+    "Count the values of each pixel in equal bins of [0, 1]."
+    def __init__(self, n: int, bins: int, device):
+        self.counts = torch.zeros(n, bins, dtype=torch.int32, device=device)
+        self.waiting: list[Tensor] = []  # until there are enough to walk through memory once
+        self.bins, self.done = bins, 0
+
+    def add(self, some: Tensor) -> None:  # (m, n)
+        self.waiting += (some*self.bins).to(torch.int16).clamp_(max=self.bins - 1).unbind()
+        self.done += len(some)
         if len(self.waiting) >= 64: self.flush()
-    def flush(self):
+
+    def flush(self) -> None:
         if not self.waiting: return
         where, self.waiting = torch.stack(self.waiting), []
+        one = torch.ones((), dtype=torch.int32, device=where.device)
         for some, part in zip(self.counts.split(4096), where.split(4096, dim=1)):
-            some.scatter_add_(1, part.T.to(torch.int64), torch.ones((), dtype=torch.int32, device=some.device).expand(part.T.shape))
-    def save(self, file, plan):
-        self.flush()
-        with atomic(file) as draft, open(draft, "wb") as out: np.savez(out, counts=self.counts.cpu().numpy(), **plan)
+            some.scatter_add_(1, part.T.to(torch.int64), one.expand(part.T.shape))
 
-def _resume(file: Path, plan: dict, first: Tensor) -> tuple[_Histogram, int]:
-    "Read the counts of an earlier run with the same plan, and how many draws they hold."
+    def bin_of(self, rank: int) -> Tensor:
+        "Find the bin of an order statistic (1: the smallest) of each pixel, (n,)."
+        return torch.cat([(some.cumsum(1) < rank).sum(1) for some in self.counts.split(4096)])
+
+# %% ../../nbs/certificates/04_pixelwise.ipynb #42a48f06
+@dataclass(frozen=True)
+class _MapPlan:
+    "What makes two runs the same."
+    seed: int
+    k: int
+    bins: int
+    sigma_g: float
+    first: float  # l2 norm of the first draw: tells models and measurements apart
+
+    def save(self, file: Path, hist: _Histogram) -> None:
+        "Write the counts so far, all or nothing."
+        hist.flush()
+        plan = asdict(self) | {"seed": np.uint64(self.seed), "done": hist.done}
+        with atomic(file) as draft, open(draft, "wb") as out:
+            np.savez(out, counts=hist.counts.cpu().numpy(), **plan)
+
+    def difference(self, stored) -> str:
+        "Say in what a stored run differs; empty: in nothing."
+        def same(a, b): return math.isclose(a, b, rel_tol=1e-4) if isinstance(b, float) else int(a) == int(b)
+        if missing := [name for name in asdict(self) if name not in stored]: return f"{missing} are not known"
+        other = [name for name, value in asdict(self).items() if not same(stored[name], value)]
+        return "; ".join(f"{name} was {stored[name]}, is {asdict(self)[name]}" for name in other)
+
+# %% ../../nbs/certificates/04_pixelwise.ipynb #a3b8d375
+def _resume(file: Path, plan: _MapPlan, hist: _Histogram) -> None:
+    "Put the counts of an earlier run with the same plan into the histogram."
     with np.load(file, allow_pickle=False) as stored:
-        same = lambda a, b: math.isclose(a, b, rel_tol=1e-4) if isinstance(b, float) else int(a) == int(b)
-        if other := [f"{n} was {stored[n]}, is {v}" for n, v in plan.items() if n != "done" and not same(stored[n], v)]: raise ValueError(f"{file} holds another run ({'; '.join(other)}); choose another file or delete it")
-        hist = _Histogram(first.numel(), plan["bins"], first.device)
+        if text := plan.difference(stored):
+            raise ValueError(f"{file} holds another run ({text}); choose another file or delete it")
         hist.counts.copy_(torch.from_numpy(stored["counts"]))
-        return hist, int(stored["done"])
+        hist.done = int(stored["done"])
 
-def _bin_of(counts: Tensor, rank: int) -> Tensor:
-    "Find the bin of an order statistic (1: the smallest) of each pixel."
-    return torch.cat([(some.cumsum(1) < rank).sum(1) for some in counts.split(4096)])
+def _fill(hist: _Histogram, chunks: Iterable[Tensor], plan: _MapPlan, file: Path | None) -> None:
+    "Count draw after draw, and write the counts every two minutes and at the end."
+    saved = time.monotonic()
+    try:
+        with progress(total=plan.k, initial=hist.done, desc="drawing", unit="draw", leave=False) as bar:
+            for some in chunks:
+                hist.add(some.flatten(1))
+                bar.update(len(some))
+                if file and time.monotonic() - saved > 120:
+                    plan.save(file, hist)
+                    saved = time.monotonic()
+    finally:
+        if file and hist.done: plan.save(file, hist)
 
 # %% ../../nbs/certificates/04_pixelwise.ipynb #45f91df0
+def _interval(hist: _Histogram, rank: int | None, k: int, shape) -> tuple[Tensor | None, Tensor | None]:
+    "Lower edge of the bin of a rank, upper edge of that of the rank counted from above; None: too few draws."
+    if not rank: return None, None
+    low, high = hist.bin_of(rank)/hist.bins, (hist.bin_of(k + 1 - rank) + 1)/hist.bins
+    return low.view(1, *shape), high.view(1, *shape)
+
+# %% ../../nbs/certificates/04_pixelwise.ipynb #76a9ab13
 @torch.no_grad()
 def pixel_maps(
     model: nn.Module,  # any module, in any mode
     y: Tensor,  # one measurement, (1, ...)
-    sigma: float,  # noise level, in the units of y; settled beforehand
-    radii: Sequence[float],  # l2, in the units of y
+    sigma_g: float,  # std of the noise, in the units of `y`; fixed in advance
+    radii: Sequence[float],  # l2, in the units of `y`
     *,
     k: int = 10_000,  # draws
     alpha: float = 1e-3,  # probability that any pixel of any of the maps is wrong
     bins: int = 1024,  # of the histograms; a power of two
-    normalization: Normalization | None = IMAGENET_MINI,  # of the model's answers; None: they are pixels
+    normalization: Normalization | None = IMAGENET_MINI,  # of the model's output; None: it is in pixels
     seed: int | None = None,  # of the draws; used for nothing else before; None: a fresh one
-    file: str | Path | None = None,  # .npz to go on from, written every two minutes; 4 * bins bytes a pixel value
-    chunk: int | None = None,  # draws forwarded at a time
+    # .npz of 4 * bins bytes a pixel value, written every two minutes; rerun with the same file to resume
+    file: str | Path | None = None,
+    chunk: int | None = None,  # draws that run at a time
 ) -> list[PixelMap]:  # one for each radius
     "Bound the median of every pixel against all perturbations of each radius."
-    if not 2 <= bins <= 2**14 or bins & (bins - 1): raise ValueError(f"bins must be a power of two up to 16384, got {bins}; others would round values across an edge")
+    if not 2 <= bins <= 2**14 or bins & (bins - 1):
+        raise ValueError(f"bins must be a power of two up to 16384, got {bins}; "
+                         "others would round values across an edge")
     seed, file = planned_seed(file, seed), Path(file) if file else None
-    settings: dict[str, Any] = dict(normalization=normalization, chunk=chunk)
-    seeds, saved = draw_seeds(seed, k), time.monotonic()
-    first = next(answers(model, y, sigma, seeds[:1], **settings))[0]
-    n, shape = first.numel(), first.shape
-    ranks = {r: lower_rank(k, float(shift(0.5, -r/sigma)), alpha/(2*n*len(radii))) for r in radii}
-    plan = {"seed": np.uint64(seed), "k": k, "bins": bins, "sigma": sigma, "first": float(first.double().norm()), "done": 0}
-    hist, done = _resume(file, plan, first) if file and file.exists() else (_Histogram(n, bins, first.device), 0)
-    if any(ranks.values()) and done < k:  # otherwise too few draws for all of the radii
-        try:
-            with _bar(k, done) as bar:
-                for some in answers(model, y, sigma, seeds[done:], **settings):
-                    hist.add(some.flatten(1))
-                    done += len(some)
-                    bar.update(len(some))
-                    if file and time.monotonic() - saved > 120: hist.save(file, plan | {"done": done}); saved = time.monotonic()
-        finally:
-            if file and done: hist.save(file, plan | {"done": done})
+    seeds = draw_seeds(seed, k)
+    draw = partial(noisy_reconstructions, model, y, sigma_g, normalization=normalization, chunk=chunk)
+    first = next(draw(seeds[:1]))[0]
+    share = alpha/(2*first.numel()*len(radii))  # of alpha, for each pixel, side and radius
+    ranks = {r: lower_rank(k, float(shift(0.5, -r/sigma_g)), share) for r in radii}
+    plan = _MapPlan(seed, k, bins, float(sigma_g), float(first.double().norm()))
+    hist = _Histogram(first.numel(), bins, first.device)
+    if file and file.exists(): _resume(file, plan, hist)
+    if any(ranks.values()) and hist.done < k:  # otherwise too few draws for all of the radii
+        _fill(hist, draw(seeds[hist.done:]), plan, file)
     hist.flush()
-    def interval(j): return ((_bin_of(hist.counts, j)/bins).view(1, *shape), ((_bin_of(hist.counts, k + 1 - j) + 1)/bins).view(1, *shape)) if j else (None, None)
-    return [PixelMap(low, high, r, grey_levels(r, y, normalization), sigma, k, alpha, bins) for r in radii for low, high in [interval(ranks[r])]]
+    maps = []
+    for r in radii:
+        low, high = _interval(hist, ranks[r], k, first.shape)
+        maps.append(PixelMap(low, high, r, grey_levels(r, y, normalization), sigma_g, k, alpha, bins))
+    return maps
 
 # %% ../../nbs/certificates/04_pixelwise.ipynb #93d95b5c
 def _top_eigenvalue(rows: Tensor) -> float:
@@ -124,57 +171,101 @@ def _top_eigenvalue(rows: Tensor) -> float:
     return float(torch.linalg.eigvalsh((rows @ rows.T).cpu().double())[-1])/len(rows)
 
 class _Moments:
-    "Gather what the bound needs from answers (m, ...), one block at a time."
-    def __init__(self, c, R, k, block): self.c, self.R, self.k, self.block, self.rows, self.top, self.total, self.far = c, R, k, block, [], 0., torch.zeros(()), []
-    def add(self, some):
+    "Gather what the bound needs from reconstructions (m, ...), one block at a time."
+    def __init__(self, c: Tensor, R: float, k: int, block: int):
+        self.c, self.R = c, R  # centre and radius of the ball into which draws are pulled
+        self.k, self.block = k, block  # draws in all, and in memory at a time
+        self.rows: list[Tensor] = []  # draws that wait for their block, relative to the centre
+        self.top = 0.0  # mean of the blocks' largest eigenvalues
+        self.total = torch.zeros(())  # sum of all pulled draws, relative to the centre
+        self.far: list[float] = []  # distance of each draw to the centre
+
+    def add(self, some: Tensor) -> None:
         away = (some - self.c).flatten(1)
         length = torch.linalg.vector_norm(away, dim=1)
         self.far += length.tolist()
         self.rows += (away*(self.R/length.clamp_min(1e-30)).clamp(max=1)[:, None]).unbind()
-        while len(self.rows) >= self.block or (self.rows and len(self.far) == self.k):
-            rows, self.rows = torch.stack(self.rows[:self.block]), self.rows[self.block:]
-            self.top += _top_eigenvalue(rows)*len(rows)/self.k
-            self.total = self.total + rows.to(wide_dtype(rows)).sum(0)
+        while len(self.rows) >= self.block or (self.rows and len(self.far) == self.k): self._close_block()
+
+    def _close_block(self) -> None:
+        rows, self.rows = torch.stack(self.rows[:self.block]), self.rows[self.block:]
+        self.top += _top_eigenvalue(rows)*len(rows)/self.k
+        self.total = self.total + rows.to(wide_dtype(rows)).sum(0)
+
+# %% ../../nbs/certificates/04_pixelwise.ipynb #46bd9a5d
+@dataclass(frozen=True)
+class _Spectral:
+    "The parts of the spectral bound; each holds with a share of alpha."
+    R: float  # radius of the ball into which draws are pulled
+    eigenvalue: float  # largest, of the second moment of the pulled draws around the centre, at most
+    far: Band  # distribution of the distance to the centre
+    farthest: float  # no reconstruction is farther from the centre
+    seen: float  # distance of the mean to the ground truth without attack, at most; 0: a change is bounded
+
+    def bound(self, t: float, change: bool) -> float:
+        "Bound the distance of the attacked mean to the ground truth, or to the mean without attack."
+        cut_before = self.far.worst_mean(0, self.farthest, self.R) if change else 0
+        attack = mean_shift(self.eigenvalue, t, self.R)
+        return self.seen + attack + self.far.worst_mean(t, self.farthest, self.R) + cut_before
+
+# %% ../../nbs/certificates/04_pixelwise.ipynb #cf847bf4
+def _ball(draw: Callable, seeds: list[int]) -> tuple[Tensor, float]:
+    "Centre and radius of a ball that holds a pilot, with a little room."
+    c = total_of(draw(seeds)).float()/len(seeds)
+    distance = distance_to(c)
+    return c, 1.02*max(float(distance(some).max()) for some in draw(seeds)) + 1e-6
+
+def _spectral(moments: _Moments, truth: Tensor | None, share: float) -> _Spectral:
+    "Turn moments into the parts of the bound."
+    c, R = moments.c, moments.R
+    farthest = Reference(c).farthest
+    far = tail_band(torch.tensor(moments.far).clamp(max=farthest).numpy(), share)
+    eigenvalue = R*R*upper_mean(min(1., moments.top/R**2), moments.k, share)
+    seen = 0.0
+    if truth is not None:
+        wide = wide_dtype(c)
+        mean = c.to(wide).flatten() + moments.total/moments.k
+        seen = float((mean - truth.to(wide).flatten()).norm())
+        seen += R*(1 + math.sqrt(2*math.log(1/share)))/math.sqrt(moments.k)
+    return _Spectral(R, eigenvalue, far, farthest, seen)
 
 # %% ../../nbs/certificates/04_pixelwise.ipynb #82607af2
 @torch.no_grad()
 def certify_mean(
     model: nn.Module,  # any module, in any mode
     y: Tensor,  # one measurement, (1, ...)
-    x: Tensor | None,  # ground truth, (1, ...), in the units of the model's answer; None: certify the change of g
-    sigma: float,  # noise level, in the units of y; settled beforehand
-    radii: Sequence[float],  # l2, in the units of y
+    x: Tensor | None,  # ground truth, (1, ...), in the units of the output; None: certify the change of g
+    sigma_g: float,  # std of the noise, in the units of `y`; fixed in advance
+    radii: Sequence[float],  # l2, in the units of `y`
     *,
     k: int = 10_000,  # draws; a pilot takes a tenth more
     alpha: float = 1e-3,  # probability that any of the certificates is wrong
     block: int = 256,  # draws in memory at a time; more give a smaller bound
-    normalization: Normalization | None = IMAGENET_MINI,  # of the model's answers; None: they are pixels
+    normalization: Normalization | None = IMAGENET_MINI,  # of the model's output; None: it is in pixels
     seed: int | None = None,  # of the draws; used for nothing else before; None: a fresh one
-    chunk: int | None = None,  # draws forwarded at a time
-) -> list[Certificate]:  # for each radius the spectral bound and, with x, the better one of it and that of the distances
-    "Bound the mean of all answers by how it varies, and by how far it is."
-    settings: dict[str, Any] = dict(normalization=normalization, chunk=chunk)
-    pilot = max(100, k//10)
-    seeds = draw_seeds(planned_seed(None, seed), k + pilot)
-    c = sum((a.to(wide_dtype(a)).sum(0, keepdim=True) for a in answers(model, y, sigma, seeds[k:], **settings)), torch.zeros(())).float()/pilot
-    R = 1.02*max(float(distance_to(c)(a).max()) for a in answers(model, y, sigma, seeds[k:], **settings)) + 1e-6
-    truth = None if x is None else normalization.to_pixels(x, clamp=True) if normalization else x.clamp(0, 1)
-    seen, errors, D = _Moments(c, R, k, block), [], [float(torch.maximum(z, 1 - z).cpu().double().norm()) for z in (c, c if truth is None else truth)]
-    with _bar(k) as bar:
-        for some in answers(model, y, sigma, seeds[:k], **settings):
-            seen.add(some)
-            if truth is not None: errors += distance_to(truth)(some).tolist()
+    chunk: int | None = None,  # draws that run at a time
+) -> list[Certificate]:  # for each radius the spectral bound; with x also the better of it and `mean_bound`
+    "Bound the mean of all reconstructions by how it varies, and by how far it is."
+    seed, share = planned_seed(None, seed), alpha/4
+    draw = partial(noisy_reconstructions, model, y, sigma_g, normalization=normalization, chunk=chunk)
+    c, R = _ball(draw, pilot_seeds(seed, k))
+    truth = None if x is None else as_pixels(x, normalization)
+    reference = Reference(c, is_truth=False) if truth is None else Reference(truth)
+    moments, errors = _Moments(c, R, k, block), []
+    with progress(total=k, desc="drawing", unit="draw", leave=False) as bar:
+        for some in draw(draw_seeds(seed, k)):
+            moments.add(some)
+            errors += distance_to(reference.image)(some).tolist()
             bar.update(len(some))
-    share, n = alpha/4, c.numel()
-    cut, lam = tail_band(torch.tensor(seen.far).clamp(max=D[0]).numpy(), share), R*R*upper_mean(min(1., seen.top/R**2), k, share)
-    fixed = 0. if truth is None else float((c.to(wide_dtype(c)).flatten() + seen.total/k - truth.to(wide_dtype(c)).flatten()).norm()) + R*(1 + math.sqrt(2*math.log(1/share)))/math.sqrt(k)
+    spectral = _spectral(moments, truth, share)
+    near = tail_band(torch.tensor(errors).clamp(max=reference.farthest).numpy(), share)
     made = []
     for r in radii:
-        t = r/sigma
-        bounds = {"mean, spectral": fixed + mean_shift(lam, t, R) + cut.worst_mean(t, D[0], R) + (cut.worst_mean(0, D[0], R) if x is None else 0)}
-        if x is not None: bounds["mean, better of two"] = min(bounds["mean, spectral"], tail_band(torch.tensor(errors).clamp(max=D[1]).numpy(), share).worst_mean(t, D[1]))
-        vacuous = D[0] if truth is None else float((truth - 0.5).norm())  # the range; the error of a grey picture
+        bounds = {"mean, spectral": spectral.bound(r/sigma_g, change=truth is None)}
+        if truth is not None:
+            other = near.worst_mean(r/sigma_g, reference.farthest)
+            bounds["mean, better of two"] = min(bounds["mean, spectral"], other)
+        grey, quantity = grey_levels(r, y, normalization), reference.quantity
         for name, bound in bounds.items():
-            value = math.nan if bound >= vacuous else 255*bound/math.sqrt(n) if x is None else -20*math.log10(bound/math.sqrt(n))
-            made.append(Certificate(name, "change (RMSE, grey levels)" if x is None else "PSNR (dB)", value, r, grey_levels(r, y, normalization), sigma, k, alpha))
+            made.append(Certificate(name, quantity, reference.certified(bound), r, grey, sigma_g, k, alpha))
     return made

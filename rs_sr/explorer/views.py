@@ -16,10 +16,10 @@ import torch
 from scipy.special import ndtr, ndtri
 from torch import Tensor, nn
 from ..attacks import cosine_steps, pgd
-from ..certificates import Band, answers, distance_to, max_certifiable_radius
-from ..certificates import mean_bound, median_bound, tail_band, upper_probability
+from ..certificates import Band, Reference, distance_to, max_certifiable_radius, mean_bound, median_bound
+from ..certificates import noisy_reconstructions, tail_band, upper_probability
 from .session import Search, Session, Setting, attack, mean_of, pair
-from ..metrics import psnr, psnr_from_rmse, ssim
+from ..metrics import psnr, ssim
 from ..physics import IMAGENET_MINI, eps_from_rel
 from ..runtime import draw_seeds, family_seed
 
@@ -46,11 +46,10 @@ def certified(
     x: Tensor,  # ground truth, (1, ...), pixels
 ) -> dict[str, float]:  # estimator -> PSNR (dB) below which no perturbation of that radius can push it
     "Bound the PSNR of the mean and of the geometric median from below, where that says something."
-    farthest = float(torch.maximum(x, 1 - x).double().norm())
-    grey = float((x - 0.5).double().norm())
-    bounds = {"g": mean_bound(band, t, farthest), "the geometric median": median_bound(band, t)}
-    scale = math.sqrt(x.numel())
-    return {name: psnr_from_rmse(bound / scale) for name, bound in bounds.items() if bound < grey}
+    truth = Reference(x)
+    bounds = {"g": mean_bound(band, t, truth.farthest), "the geometric median": median_bound(band, t)}
+    values = {name: truth.certified(bound) for name, bound in bounds.items()}
+    return {name: value for name, value in values.items() if not math.isnan(value)}
 
 def certificate_sentence(
     found: Mapping[str, float],  # from `certified`; empty: not certified
@@ -104,7 +103,7 @@ def certificate(
     yield _so_far(losses, s, t, pixels)
     while len(losses) < len(seeds):
         some = seeds[len(losses):len(losses) + 16]
-        new = [distance(outputs) for outputs in answers(base, y, s.sigma_g, some, chunk=16)]
+        new = [distance(outputs) for outputs in noisy_reconstructions(base, y, s.sigma_g, some, chunk=16)]
         losses = session.keep(key, np.append(losses, torch.cat(new).double().numpy()))
         yield _so_far(losses, s, t, pixels)
 
