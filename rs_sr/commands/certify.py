@@ -109,7 +109,7 @@ def rs_sr_certify(
 # %% ../../nbs/commands/07_certify.ipynb #79d57d32
 def _attack(frame, networks, dataset, path, **settings):
     "Attack certified photographs with fresh draws, and print how often a bound was broken."
-    if not (frame.status[frame.sigma > 0] == "certified").any(): return None
+    if not (frame.status[frame.sigma_g > 0] == "certified").any(): return None
     side = path.with_name(f"{path.stem}_attacked.csv")
     attacked = violations(frame, networks, dataset, ratios=(0.5, 1, 2), out=side, **settings)
     counts = count_violations(attacked).round(3).to_string(index=False)
@@ -118,7 +118,7 @@ def _attack(frame, networks, dataset, path, **settings):
 
 def _say(frame, attacked, path):
     "Draw the figure where there is something to draw, and print where the files are."
-    if not (frame.quantity[frame.sigma > 0] == "PSNR (dB)").any(): return say_files(rows=path)
+    if not (frame.quantity[frame.sigma_g > 0] == "PSNR (dB)").any(): return say_files(rows=path)
     from matplotlib.pyplot import close
     figure = plot_certificates(frame, attacked)
     with atomic(path.with_suffix(".png")) as draft: figure.savefig(draft, dpi=150, format="png")
