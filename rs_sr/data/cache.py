@@ -45,7 +45,7 @@ class PhotoCache:
             whole = np.fromfile(self.folder/"photos.bin", np.uint8, photo.size, offset=start)
             return whole.reshape(photo.shape)
         if self._file is None: self._file = FileIO(self.folder/"photos.bin")
-        os.preadv(self._file.fileno(), [memoryview(photo)], start)
+        os.preadv(self._file.fileno(), [photo.data], start)
         return photo
 
     def __getstate__(self): return {**self.__dict__, "_file": None}  # workers open the file themselves

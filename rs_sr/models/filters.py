@@ -114,8 +114,8 @@ def _regression(p: _Pairs) -> Tensor:
 def _descent(p: _Pairs, eps: float, steps: int) -> Tensor:
     "Fit the gains against an attack by L-BFGS."
     gains = torch.ones_like(p.heard[0, 0]).requires_grad_()
-    options = dict(line_search_fn="strong_wolfe", tolerance_change=1e-9, history_size=20)
-    search = torch.optim.LBFGS([gains], max_iter=steps, **options)
+    search = torch.optim.LBFGS([gains], max_iter=steps, line_search_fn="strong_wolfe",
+                               tolerance_change=1e-9, history_size=20)
     def loss():
         search.zero_grad()
         value = p.error(gains.clamp_min(0), p.worst(gains.detach().clamp_min(0), eps))
