@@ -10,16 +10,15 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import mse_loss
-from ..physics import IMAGENET_MINI
-from ..metrics import ssim
 from ..attacks import project, random_in_ball
-from ..physics import eps_from_rel
+from ..metrics import ssim
+from ..physics import IMAGENET_MINI, eps_from_rel
 
 # %% ../../nbs/benchmark/02_thesis.ipynb #9908e184
 def thesis_smooth(
     f: nn.Module,  # base network, evaluation mode
     y: Tensor,  # measurements, (B, 3, H, W), model space
-    sigma: float,  # std of the noise, model units
+    sigma_g: float,  # std of the noise, model units
     draws: int,  # k
     clamp: Sequence[Tensor],  # (low, high) of each draw
     generator: torch.Generator,  # of the noise
@@ -29,7 +28,7 @@ def thesis_smooth(
     with torch.no_grad():
         for _ in range(draws):
             noise = torch.randn(y.shape, generator=generator, device=y.device)
-            total += f(y + sigma * noise).clamp(*clamp)
+            total += f(y + sigma_g * noise).clamp(*clamp)
     return total / draws
 
 # %% ../../nbs/benchmark/02_thesis.ipynb #6f099d1c
@@ -40,7 +39,7 @@ def thesis_pgd(
     eps: float,  # l2 radius, model units
     steps: int,  # gradient steps
     generator: torch.Generator,  # of the random start
-) -> tuple[Tensor, Tensor]:  # attacked measurements, and the network's answer to them
+) -> tuple[Tensor, Tensor]:  # attacked measurements, and the network's output for them
     "Attack by projected gradient ascent; the last iterate counts."
     e = random_in_ball(y, eps, generator=generator) if eps else torch.zeros_like(y)
     for _ in range(steps if eps else 0):
@@ -52,36 +51,41 @@ def thesis_pgd(
     with torch.no_grad(): return y + e, f(y + e)
 
 # %% ../../nbs/benchmark/02_thesis.ipynb #14710b6e
+def _pixels(z):
+    return IMAGENET_MINI.to_pixels(z, clamp=True)
+
 def thesis_tune(
     f: nn.Module,  # network, evaluation mode
     y: Tensor,  # measurements, (B, 3, H, W), model space
     x: Tensor,  # ground truth, same shape and space
     eps_rel: float,  # relative radius
-    sigmas: Sequence[float],  # levels
+    sigma_g: Sequence[float],  # levels
     draws: int,  # k
     generator: torch.Generator,  # of starts and noise
 ) -> Tensor:  # SSIM, (levels, B)
     "Rate each level: attack again, smooth, measure."
-    clamp, rows = [bound.to(y.device) for bound in IMAGENET_MINI.model_range()], []
-    for sigma in sigmas:
+    low, high = IMAGENET_MINI.model_range()
+    clamp = low.to(y.device), high.to(y.device)
+    rows = []
+    for level in sigma_g:
         attacked, out = thesis_pgd(f, y, x, eps_from_rel(eps_rel, y), 10, generator)
-        if sigma: out = thesis_smooth(f, attacked, sigma, draws, clamp, generator)
-        rows.append(ssim(*(IMAGENET_MINI.to_pixels(z, clamp=True) for z in (out, x))))
+        if level: out = thesis_smooth(f, attacked, level, draws, clamp, generator)
+        rows.append(ssim(_pixels(out), _pixels(x)))
     return torch.stack(rows)
 
 # %% ../../nbs/benchmark/02_thesis.ipynb #bd648b85
 def thesis_step(
     net: nn.Module,  # network, training mode
-    optimizer: torch.optim.Optimizer,
+    optimizer: torch.optim.Optimizer,  # of its weights
     y: Tensor,  # measurements, (B, 3, H, W), model space
     x: Tensor,  # ground truth, same shape and space
-    sigma: float,  # std of the training noise, model units
+    sigma_f: float,  # std of the training noise, model units
     generator: torch.Generator,  # of the noise
 ) -> float:  # loss before the step
     "Train on one batch with noise."
     optimizer.zero_grad()
     noise = torch.randn(y.shape, generator=generator, device=y.device)
-    loss = mse_loss(net(y + sigma * noise), x)
+    loss = mse_loss(net(y + sigma_f * noise), x)
     loss.backward()
     optimizer.step()
     return loss.item()

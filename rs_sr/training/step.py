@@ -10,6 +10,7 @@ import math
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
+from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
@@ -126,7 +127,8 @@ def prepare(
     net: Pretrained,  # network, on its device
 ) -> tuple[Pretrained, torch.optim.Optimizer]:  # the same network, ready to be trained, and its optimiser
     "Lay out a network in memory for training and make its optimiser."
-    net = net.train().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    trained: Any = net.train()
+    net = trained.to(memory_format=torch.channels_last)
     return net, torch.optim.Adam(net.parameters(), lr=config.learning_rate, fused=True)
 
 # %% ../../nbs/training/02_step.ipynb #ee617c95

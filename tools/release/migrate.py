@@ -150,6 +150,16 @@ def migrate(path: Path, records: dict[str, Record]) -> None:
     print(f"{path.name}: {done}; {len(packed):,} bytes, now {len(new):,}")
 
 
+def shared(origin: Path) -> None:
+    "Let the settings of a benchmark hold its machine, too: rows of another one may not join."
+    told = json.loads(origin.read_text(encoding="utf-8"))
+    if "machine" not in told: return
+    told["settings"]["machine"] = told.pop("machine")
+    with atomic(origin) as draft: draft.write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
+    note(origin, "the machine is among the settings")
+
+
 if __name__ == "__main__":
+    shared(RESULTS / "bench_cpu.json")
     known = all_records()
     for file in sorted(f for f in RESULTS.iterdir() if ".csv" in f.name and f.name != "defences.csv"): migrate(file, known)
