@@ -15,8 +15,8 @@ __all__ = ['FIRST', 'LATER', 'LEAST', 'LONG', 'RADII', 'SECOND', 'SIGMAS_F', 'TE
            'smoothing_matches', 'thesis_bar', 'trained_by', 'training_on_noise_needed', 'METRICS', 'TRAININGS',
            'Titled', 'above_bilinear_by_radius', 'aimed_table', 'best_filter_by_radius', 'bold', 'columns_table',
            'counterparts', 'differences_table', 'filters_table', 'leading_lines', 'levels_table', 'mode_table',
-           'plot_gains', 'ssim_table', 'thesis_cell', 'thesis_kind_ssim', 'thesis_table', 'thesis_tables', 'Defence',
-           'rank', 'ranking', 'read_defences', 'PART', 'batch_statistics', 'half_attack', 'measured',
+           'plot_gains', 'slim', 'ssim_table', 'thesis_cell', 'thesis_kind_ssim', 'thesis_table', 'thesis_tables',
+           'Defence', 'rank', 'ranking', 'read_defences', 'PART', 'batch_statistics', 'half_attack', 'measured',
            'measured_as_the_thesis', 'measured_in_four_ways', 'yardstick_line', 'yardstick_table', 'yardstick_tables',
            'PARTS', 'clean_table', 'mean_quality', 'odd_cell', 'on_all_photographs', 'on_hidden_attacks',
            'on_longer_training', 'on_photographs', 'on_second_seeds', 'on_training_mode', 'on_training_sets',
@@ -49,7 +49,8 @@ from rs_sr.study.claims import (
 from rs_sr.study.comparisons import (
     METRICS, TRAININGS, Titled, above_bilinear_by_radius, aimed_table, best_filter_by_radius, bold,
     columns_table, counterparts, differences_table, filters_table, leading_lines, levels_table,
-    mode_table, plot_gains, ssim_table, thesis_cell, thesis_kind_ssim, thesis_table, thesis_tables,
+    mode_table, plot_gains, slim, ssim_table, thesis_cell, thesis_kind_ssim, thesis_table,
+    thesis_tables,
 )
 from .leaderboard import Defence, rank, ranking, read_defences
 from rs_sr.study.yardstick import (
@@ -78,9 +79,9 @@ _all_ = [
     "training_on_noise_needed", "METRICS", "TRAININGS", "Titled", "above_bilinear_by_radius",
     "aimed_table", "best_filter_by_radius", "bold", "columns_table", "counterparts",
     "differences_table", "filters_table", "leading_lines", "levels_table", "mode_table",
-    "plot_gains", "ssim_table", "thesis_cell", "thesis_kind_ssim", "thesis_table", "thesis_tables",
-    "Defence", "rank", "ranking", "read_defences", "PART", "batch_statistics", "half_attack",
-    "measured", "measured_as_the_thesis", "measured_in_four_ways", "yardstick_line",
+    "plot_gains", "slim", "ssim_table", "thesis_cell", "thesis_kind_ssim", "thesis_table",
+    "thesis_tables", "Defence", "rank", "ranking", "read_defences", "PART", "batch_statistics",
+    "half_attack", "measured", "measured_as_the_thesis", "measured_in_four_ways", "yardstick_line",
     "yardstick_table", "yardstick_tables", "PARTS", "clean_table", "mean_quality", "odd_cell",
     "on_all_photographs", "on_hidden_attacks", "on_longer_training", "on_photographs",
     "on_second_seeds", "on_training_mode", "on_training_sets", "on_yardsticks", "pair_of",

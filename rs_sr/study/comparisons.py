@@ -4,12 +4,13 @@
 
 # %% auto #0
 __all__ = ['TRAININGS', 'METRICS', 'columns_table', 'ssim_table', 'thesis_kind_ssim', 'mode_table', 'thesis_cell', 'bold',
-           'thesis_table', 'Titled', 'thesis_tables', 'differences_table', 'counterparts', 'filters_table',
+           'thesis_table', 'slim', 'Titled', 'thesis_tables', 'differences_table', 'counterparts', 'filters_table',
            'aimed_table', 'levels_table', 'leading_lines', 'above_bilinear_by_radius', 'best_filter_by_radius',
            'plot_gains']
 
 # %% ../../nbs/study/07_comparisons.ipynb #61f3f1ea
 import hashlib
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -117,9 +118,10 @@ def bold(
     best,  # DataFrame of booleans, the same shape: which cells are bold
 ):  # -> pandas Styler
     "Set the best cells of a table in bold."
+    from pandas.io.formats.style import Styler
     marks = np.where(np.asarray(best), "font-weight: bold", "")
     own = hashlib.sha256(text.to_csv().encode()).hexdigest()[:8]  # styles of one table must not reach another
-    return text.style.set_uuid(own).apply(lambda _: marks, axis=None)
+    return Styler(text, uuid=own, cell_ids=False).apply(lambda _: marks, axis=None)
 
 # %% ../../nbs/study/07_comparisons.ipynb #cff54ba3
 def _thesis_lines(evidence: Evidence, attack: str, aside: bool):
@@ -163,6 +165,12 @@ def thesis_table(
 # %% ../../nbs/study/07_comparisons.ipynb #229124db
 METRICS = {"psnr": "PSNR (dB)", "ssim": "SSIM"}
 
+def slim(
+    html: str,  # of a table, as pandas writes it
+) -> str:  # looks the same
+    "Leave out of a table's HTML what no style refers to."
+    return re.sub(r">\s+<", "><", re.sub(r' class="[^"]*"', "", html))
+
 @dataclass(frozen=True, repr=False)
 class Titled:
     "Tables under their titles, one below the other."
@@ -171,7 +179,7 @@ class Titled:
     def __repr__(self) -> str: return "\n".join(self.tables)
 
     def _repr_html_(self) -> str:
-        return "\n".join(f"<p><b>{title}</b></p>\n{table.to_html()}" for title, table in self.tables.items())
+        return "\n".join(f"<p><b>{title}</b></p>\n{slim(table.to_html())}" for title, table in self.tables.items())
 
 def thesis_tables(
     evidence: Sequence[Evidence],
@@ -185,7 +193,8 @@ def thesis_tables(
     for e in evidence:
         rounds = f", {len(e.rounds[attack])} photographs" if attack != "pgd" else ""
         for metric, title in METRICS.items():
-            tables[f"Scale {e.scale}, {title}{rounds}"] = thesis_table(e, thesis, metric, attack, aside=aside)
+            made = thesis_table(e, thesis, metric, attack, aside=aside)
+            tables[f"Scale {e.scale}, {title}{rounds}"] = made
     return Titled(tables)
 
 # %% ../../nbs/study/07_comparisons.ipynb #9d3f2789

@@ -137,7 +137,7 @@ def yardstick_tables(
     thesis,  # DataFrame of the thesis's tables
 ) -> Titled:
     "Lay out several networks."
-    parts = {name: part for name, part in yard.groupby("model", sort=False)}
+    parts = dict(list(yard.groupby("model", sort=False)))
     return Titled({name: yardstick_table(part, thesis if part.method.iloc[0] == "standard" else None)
                    for name, part in parts.items()})
 
