@@ -7,24 +7,38 @@ __all__ = ['rs_sr_bench']
 
 # %% ../../nbs/commands/10_bench.ipynb #1cd5fff5
 from fastcore.script import store_true
-from .shared import choose_device
-from ..benchmark import Bench, WORKS, bench, bench_table
+from ..benchmark import WORKS, Bench, bench, bench_table
+from .shared import Rule, choose_device, table_file, with_rules
 
 # %% ../../nbs/commands/10_bench.ipynb #420d5343
-_QUICK = ",".join(w for w in WORKS if w != "memory")
+_QUICK = ",".join(work for work in WORKS if work != "memory")
 
+def _does(work):
+    "Make a test: is this job among those that are asked for?"
+    def applies(options): return work in options["works"].split(",")
+    return applies
+
+@with_rules(
+    Rule("tune_images", _does("tune"), "counts photographs of the job tune; name it in --works"),
+    Rule("compile", _does("train"), "compiles the job train; name it in --works"),
+)
 def rs_sr_bench(
     works: str = _QUICK,  # jobs, separated by commas; memory needs minutes and 2.9 GB of disk
     data: str = "",  # folder of photographs, or of the ImageNet-mini layout; empty: the embedded photographs
     rounds: int = 9,  # pairs of runs that are timed
     images: int = 8,  # photographs of the job that smooths
-    tune_images: int = 0,  # photographs of the choice of sigma_g, for which the reference needs about two minutes each on a small CPU; 0: as many
-    out: str = "bench.csv",  # CSV; details and machine in the JSON beside it; the same file resumes
+    # photographs of the choice of sigma_g, about two minutes each on a small CPU; 0: as many as images
+    tune_images: int = 0,
+    # CSV, with details and machine in the JSON next to it; rerun with the same file to resume
+    out: str = "bench.csv",
     seed: int = 0,  # seed of noise and random starts
     compile: store_true = False,  # also time the compiled training step
     device: str = "auto",  # auto, cpu, cuda or mps
 ):
     "Compare the library with the thesis's way of computing, in turns, and both with the machine's limit."
-    if unknown := set(works.split(",")) - set(WORKS): raise ValueError(f"works must be among {', '.join(WORKS)}, got {', '.join(sorted(unknown))}")
+    chosen = works.split(",")
+    unknown = sorted(set(chosen) - set(WORKS))
+    if unknown: raise ValueError(f"works must be among {', '.join(WORKS)}, got {', '.join(unknown)}")
     setup = Bench(data, str(choose_device(device)), rounds, images, tune_images, seed, compile)
-    print(bench_table(bench({w: WORKS[w] for w in works.split(",")}, setup, out)).to_string(index=False))
+    frame = bench({work: WORKS[work] for work in chosen}, setup, table_file(out))
+    print(bench_table(frame).to_string(index=False))

@@ -7,44 +7,71 @@ __all__ = ['rs_sr_train']
 
 # %% ../../nbs/commands/03_train.ipynb #ee7b297b
 import dataclasses
-from typing import Any
 from fastcore.script import store_true
+from .shared import Rule, with_rules
 from ..runtime import is_main_process
-from ..training import PRESETS, TrainConfig, train
+from ..training import PRESETS, USED_WHEN, TrainConfig, train, unused_settings
+
+# %% ../../nbs/commands/03_train.ipynb #1374354f
+def _wanted(other, values):
+    "Say which option must be given, and how."
+    return f"no --{other}" if values == (None,) else f"--{other} {' or '.join(values)}"
+
+def _rule(name, conditions):
+    "Refuse an option that a run would not use."
+    def applies(options): return name not in unused_settings(options)
+    needs = " and ".join(_wanted(*condition) for condition in conditions.items())
+    return Rule(name, applies, f"has an effect only with {needs}; leave it out")
+
+_RULES = [_rule(name, conditions) for name, conditions in USED_WHEN.items()]
 
 # %% ../../nbs/commands/03_train.ipynb #27bced31
+@with_rules(*_RULES)
 def rs_sr_train(
     data: str,  # folder of photographs, or of the ImageNet-mini layout (train/, val/)
-    out: str,  # folder for checkpoint, log and weights; the same folder resumes
-    method: str = "noise",  # what the network is trained against: standard, noise, adversarial, smooth-adversarial or denoiser
-    preset: str = "default",  # where options that are not given come from: default, thesis (settings of its code) or thesis-text (of its text)
-    scale: int = 2,  # reduction factor of the photographs
+    out: str,  # folder for checkpoint, log and weights; rerun with the same folder to resume
+    # what the network is trained against: standard, noise, adversarial, smooth-adversarial or denoiser
+    method: str = "noise",
+    # where options that are not given come from: default, thesis (settings of its code) or thesis-text
+    preset: str = "default",
+    scale: int = 2,  # downsampling factor of the photographs
     sigma_f: float = 0.1,  # std of the training noise, model units
-    sigma_low: float | None = None,  # lowest level of training noise: another one up to sigma_f for each photograph; not given: always sigma_f
-    projected: store_true = False,  # the network sees everything through the projection onto consistent measurements
+    # lowest noise level, from which to sigma_f each photograph draws its own; not given: always sigma_f
+    sigma_low: float | None = None,
+    # the network sees every measurement through the projection onto the range of A
+    projected: store_true = False,
     eps_rel: float = 0.02,  # relative radius of adversarial training, model units
     network: str = "unet",  # network: unet, or edsr, which works at the size of the small photograph
-    channels: int = 64,  # of an EDSR
+    channels: int = 64,  # channels of an EDSR
     blocks: int = 8,  # residual blocks of an EDSR
-    ssim_weight: float = 0.0,  # of 1 - SSIM in the loss, beside the mean squared error
+    ssim_weight: float = 0.0,  # weight of 1 - SSIM in the loss, next to the mean squared error
     epochs: int | None = None,  # passes over the photographs; not given: the preset's
     batch_size: int | None = None,  # photographs a step; not given: the preset's
     crop: int | None = None,  # side of the training pairs, pixels; not given: the preset's
-    region: int | None = None,  # side kept of each photograph for random crops, pixels; not given: the preset's
+    # side kept of each photograph for random crops, pixels; not given: the preset's
+    region: int | None = None,
     learning_rate: float | None = None,  # learning rate of Adam at its peak; not given: the preset's
     attack_steps: int | None = None,  # PGD steps of adversarial training; not given: the preset's
-    attack_step: float | None = None,  # step of that attack in multiples of the radius; not given: the preset's, or 2.5 / attack_steps
-    attack_start: str = "random",  # where that attack starts: random (in the ball) or measurement (its centre)
-    attack_draws: int | None = None,  # draws in the attack of smooth-adversarial training; not given: the preset's
+    # step of that attack in multiples of the radius; not given: the preset's, or 2.5 / attack_steps
+    attack_step: float | None = None,
+    # where that attack starts: random (in the ball) or measurement (its centre)
+    attack_start: str = "random",
+    # draws in the attack of smooth-adversarial training; not given: the preset's
+    attack_draws: int | None = None,
     init: str | None = None,  # weights to start from: name or folder; not given: random ones
     seed: int = 0,  # seed of initialisation, order, crops and noise
     mixed_precision: str = "no",  # precision of the training pass: no (float32) or bf16
-    attack_precision: str = "no",  # precision of the attacks in training: no (float32), or bf16 where that leaves the gradient's direction
+    # precision of the attacks in training: no (float32), or bf16 where the gradient keeps its direction
+    attack_precision: str = "no",
     compile: store_true = False,  # compile the training pass: about a minute at the start, then shorter steps
     cpu: store_true = False,  # stay on the CPU even where there is a GPU
 ):
-    "Train a network, or go on where an interrupted run stopped."
+    "Train a network, or resume a run that was interrupted."
+    given = locals()
     if preset not in PRESETS: raise ValueError(f"preset must be one of {', '.join(PRESETS)}, got {preset!r}")
-    given: dict[str, Any] = {k: v for k, v in locals().items() if k in {f.name for f in dataclasses.fields(TrainConfig)} and v is not None}
-    result = train(TrainConfig(**(PRESETS[preset] | given)), cpu=cpu)
-    if result.log and is_main_process(): print(f"{result.folder}: validation PSNR {result.log[-1]['psnr']:.2f} dB, SSIM {result.log[-1]['ssim']:.4f}")
+    names = [field.name for field in dataclasses.fields(TrainConfig)]
+    chosen = {name: given[name] for name in names if given.get(name) is not None}
+    result = train(TrainConfig(**(PRESETS[preset] | chosen)), cpu=cpu)
+    if not (result.log and is_main_process()): return
+    last = result.log[-1]
+    print(f"{result.folder}: validation PSNR {last['psnr']:.2f} dB, SSIM {last['ssim']:.4f}")

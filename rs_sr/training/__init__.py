@@ -4,14 +4,14 @@
 
 # %% auto #0
 __all__ = ['ATTACKED', 'CHOICES', 'METHODS', 'NOISY', 'PRESETS', 'RULES', 'USED_WHEN', 'Rule', 'TrainConfig', 'check_settings',
-           'refuse_unused', 'unused_settings', 'batch_indices', 'batches', 'learning_rate', 'make_network', 'perturb',
-           'prepare', 'training_step', 'load_checkpoint', 'not_finite', 'save_checkpoint', 'Losses', 'Run', 'RunLog',
+           'unused_settings', 'batch_indices', 'batches', 'learning_rate', 'make_network', 'perturb', 'prepare',
+           'training_step', 'load_checkpoint', 'not_finite', 'save_checkpoint', 'Losses', 'Run', 'RunLog',
            'TrainResult', 'Workers', 'train', 'validate', 'export_weights', 'leaderboard_figures', 'model_card',
            'write_figures']
 
 # %% ../../nbs/training/index.ipynb #f236bd15
 from .config import ATTACKED, CHOICES, METHODS, NOISY, PRESETS, RULES, USED_WHEN
-from .config import Rule, TrainConfig, check_settings, refuse_unused, unused_settings
+from .config import Rule, TrainConfig, check_settings, unused_settings
 from .step import batch_indices, batches, learning_rate, make_network, perturb, prepare
 from .step import training_step
 from .checkpoint import load_checkpoint, not_finite, save_checkpoint
@@ -21,7 +21,7 @@ from .model_card import export_weights, leaderboard_figures, model_card, write_f
 # %% ../../nbs/training/index.ipynb #eda20a5d
 _all_ = [
     "ATTACKED", "CHOICES", "METHODS", "NOISY", "PRESETS", "RULES", "USED_WHEN",
-    "Rule", "TrainConfig", "check_settings", "refuse_unused", "unused_settings",
+    "Rule", "TrainConfig", "check_settings", "unused_settings",
     "batch_indices", "batches", "learning_rate", "make_network", "perturb", "prepare", "training_step",
     "load_checkpoint", "not_finite", "save_checkpoint",
     "Losses", "Run", "RunLog", "TrainResult", "Workers", "train", "validate",

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['METHODS', 'CHOICES', 'RULES', 'NOISY', 'ATTACKED', 'USED_WHEN', 'PRESETS', 'Rule', 'check_settings', 'TrainConfig',
-           'unused_settings', 'refuse_unused']
+           'unused_settings']
 
 # %% ../../nbs/training/01_config.ipynb #2faf94d5
 from collections.abc import Callable, Mapping, Sequence
@@ -128,28 +128,17 @@ USED_WHEN: dict[str, dict[str, tuple]] = {
 }
 
 # %% ../../nbs/training/01_config.ipynb #dc0e71a3
-def _hindrances(settings):
-    "Yield each setting that a run does not use, with the setting that decides it."
-    default = {"network": "unet", "init": None}  # records of old runs lack these
-    for name, conditions in USED_WHEN.items():
-        for other, values in conditions.items():
-            if settings.get(other, default.get(other)) not in values: yield name, other
+_ABSENT = {"network": "unet", "init": None}  # what records of old runs lack
+
+def _counts(conditions, settings):
+    "Tell whether all conditions of a setting hold."
+    return all(settings.get(name, _ABSENT.get(name)) in values for name, values in conditions.items())
 
 def unused_settings(
     settings: Mapping[str, Any],  # of a run, by name, such as `asdict(config)` or a card's record
 ) -> set[str]:  # names
     "Name the settings that make no difference to a run."
-    return {name for name, _ in _hindrances(settings)}
-
-def refuse_unused(
-    given: Mapping[str, Any],  # settings that a user has named explicitly
-    settings: Mapping[str, Any],  # all settings of the run
-):
-    "Raise a ValueError if a setting that was given makes no difference to the run."
-    for name, other in _hindrances(settings):
-        if name in given:
-            why = f"{name} has no effect with {other} {settings[other]}"
-            raise ValueError(f"{why}; leave it out or change {other}")
+    return {name for name, conditions in USED_WHEN.items() if not _counts(conditions, settings)}
 
 # %% ../../nbs/training/01_config.ipynb #2187cd0e
 _THESIS: dict[str, Any] = dict(
