@@ -6,7 +6,6 @@
 __all__ = ['resize', 'degrade', 'check_scale', 'enlargement_matrix', 'projection_matrix', 'project_to_range', 'Projection']
 
 # %% ../../nbs/physics/02_downsampling.ipynb #458acf21
-from functools import lru_cache
 import torch
 from torch import Tensor, nn
 
@@ -67,17 +66,21 @@ def enlargement_matrix(
     return wide[:, 0].T.contiguous()
 
 # %% ../../nbs/physics/02_downsampling.ipynb #ad8a0e57
-@lru_cache(maxsize=64)
+_MATRICES: dict[tuple, Tensor] = {}  # by side, scale, type and place
+
 def projection_matrix(
     side: int,  # side of the measurement, pixels; a multiple of the scale
     scale: int,  # factor with which the measurements were made
     dtype: torch.dtype = torch.float64,  # rounded to this
-    device: str | torch.device = "cpu",  # where it lies
-) -> Tensor:  # (side, side), shared by all who ask for it: not to be written into
+    device: torch.device | None = None,  # where it lies; None: the CPU
+) -> Tensor:  # (side, side), shared by all callers: not to be written into
     "Write the projection onto the range along one axis as a matrix."
-    with torch.inference_mode(False):  # or gradients could not pass a matrix first made in inference mode
-        u = enlargement_matrix(side, scale)
-        return (u @ torch.linalg.pinv(u)).to(device, dtype)
+    key = side, scale, dtype, device or torch.device("cpu")
+    if key not in _MATRICES:
+        with torch.inference_mode(False):  # or gradients could not pass a matrix first made in inference mode
+            u = enlargement_matrix(side, scale)
+            _MATRICES[key] = (u @ torch.linalg.pinv(u)).to(device, dtype)
+    return _MATRICES[key]
 
 def project_to_range(
     y: Tensor,  # measurements, (B, C, H, W), pixel or model space
