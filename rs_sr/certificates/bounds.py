@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['shift', 'worst_mean', 'upper_probability', 'lower_probability', 'upper_mean', 'upper_rank', 'lower_rank',
-           'tail_nodes', 'Band', 'tail_band', 'max_certifiable_radius', 'most_bad', 'mean_shift']
+           'tail_nodes', 'Band', 'tail_band', 'max_certifiable_radius', 'draws_needed', 'most_bad', 'mean_shift']
 
 # %% ../../nbs/certificates/00_bounds.ipynb #55e7fe97
 import math
@@ -156,6 +156,14 @@ def max_certifiable_radius(
     if not (k >= 1 and 0 < alpha < 1 and sigma_g > 0):
         raise ValueError(f"need k >= 1, alpha in (0, 1) and sigma_g > 0, got {k}, {alpha}, {sigma_g}")
     return max(0., -sigma_g*float(scipy.special.ndtri(-math.expm1(math.log(alpha)/k))))
+
+def draws_needed(
+    t: float,  # radius / sigma_g
+    alpha: float,  # probability of being wrong
+) -> float:  # not a whole number; infinity: beyond all numbers that a computer knows
+    "Say without how many draws nothing can be certified at a radius."
+    beyond = scipy.special.ndtr(-t)
+    return math.log(alpha)/math.log1p(-beyond) if beyond > 0 else math.inf
 
 # %% ../../nbs/certificates/00_bounds.ipynb #84197cd9
 def most_bad(

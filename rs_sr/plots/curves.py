@@ -224,10 +224,3 @@ def _draw_pair(ax, rows, metric: str, attacks: Sequence[str], colour: str) -> No
     for value in rows[rows.attack == "none"][metric]:
         ax.axhline(value, color="0.2", lw=1, ls=":", label="not attacked")
     ax.set_xticks(range(len(radii)), [f"{eps_rel:g}" for eps_rel in radii])
-
-# %% ../../nbs/plots/02_curves.ipynb #fcb05e46
-def _panels(rows, columns, width, height, **options): return panels(rows, columns, width=width, height=height)
-def _line(ax, x, part, m, color, **look):
-    line_with_band(ax, part.assign(_x=x), x="_x", metric=m, color=color, label=look.get("label"),
-                   linestyle=look.get("ls", "-"), marker=look.get("marker", ""))
-_ramp = ramp
