@@ -14,8 +14,8 @@ __all__ = ['Band', 'draws_needed', 'lower_probability', 'lower_rank', 'max_certi
 
 # %% ../../nbs/certificates/index.ipynb #6f209bbb
 from .bounds import (
-    Band, draws_needed, lower_probability, lower_rank, max_certifiable_radius, mean_shift, most_bad, shift, tail_band,
-    tail_nodes, upper_mean, upper_probability, upper_rank, worst_mean)
+    Band, draws_needed, lower_probability, lower_rank, max_certifiable_radius, mean_shift, most_bad, shift,
+    tail_band, tail_nodes, upper_mean, upper_probability, upper_rank, worst_mean)
 from .estimators import (
     CHANGE_GREY, PSNR_DB, Reference, center_bound, mean_bound, median_bound, median_factor, plain_bound)
 from .sampling import (
@@ -28,7 +28,8 @@ from .dataset import certificate_text, certified_summary, certify_dataset, viola
 
 # %% ../../nbs/certificates/index.ipynb #ee00be00
 _all_ = [
-    "Band", "draws_needed", "lower_probability", "lower_rank", "max_certifiable_radius", "mean_shift", "most_bad", "shift",
+    "Band", "draws_needed", "lower_probability", "lower_rank", "max_certifiable_radius", "mean_shift",
+    "most_bad", "shift",
     "tail_band", "tail_nodes", "upper_mean", "upper_probability", "upper_rank", "worst_mean",
     "CHANGE_GREY", "PSNR_DB", "Reference", "center_bound", "mean_bound", "median_bound", "median_factor",
     "plain_bound", "OnCopies", "as_pixels", "distance_to", "loss_of_mean", "noisy_reconstructions",

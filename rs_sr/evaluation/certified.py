@@ -13,7 +13,8 @@ import math
 from dataclasses import dataclass
 from typing import Any
 import numpy as np
-from ..certificates import PSNR_DB, certified_summary, count_violations, draws_needed, max_certifiable_radius
+from ..certificates import PSNR_DB, certified_summary, count_violations, draws_needed
+from ..certificates import max_certifiable_radius
 from .statistics import interval, verdict
 
 # %% ../../nbs/evaluation/10_certified.ipynb #4250af58
@@ -55,7 +56,7 @@ class CertificateTable:
         setting: tuple[str, float],  # network and sigma_g
         estimator: str,
         ratio: float,  # radius / sigma_g
-    ):  # -> DataFrame, one row for each photograph, whose name is its index; empty where nothing was certified
+    ):  # -> DataFrame, one row for each photograph, which is its index; empty: not asked for
         "Choose the rows of one estimator at one radius."
         model, sigma_g = setting
         part = self.smoothed
@@ -110,9 +111,12 @@ def cost_text(
     within = sum(cost <= target for cost in costs.values())
     said = [f"{_named(s)}: " + ("not certified" if math.isnan(cost) else f"{cost:.2f} dB with *{best[s]}*")
             for s, cost in costs.items()]
-    return (f"**What the guarantee costs.** The target was a certified PSNR within {target:g} dB of the clean smoothed "
-            f"PSNR at radius = $\\sigma_g$. It is {_share(within, len(costs))} with the best geometric median: "
-            f"{'; '.join(said)}.\n\nClean smoothed minus certified PSNR, by estimator, where all photographs are "
+    return (f"**What the guarantee costs.** The target was a certified PSNR within {target:g} dB of the "
+            "clean smoothed "
+            f"PSNR at radius = $\\sigma_g$. It is {_share(within, len(costs))} with the best geometric "
+            "median: "
+            f"{'; '.join(said)}.\n\nClean smoothed minus certified PSNR, by estimator, where all photographs "
+            "are "
             "certified:\n\n" + "\n".join(_cost_lines(table, target)))
 
 # %% ../../nbs/evaluation/10_certified.ipynb #cba58124
@@ -126,8 +130,10 @@ def _cost_lines(table: CertificateTable, target: float) -> list[str]:
     "One line for each estimator that is certified somewhere."
     lines = []
     for estimator in [name for name in table.deployable if name.startswith("geometric median")] + ["mean"]:
-        costs = {setting: certificate_cost(table, setting, estimator) for setting in table.settings}
-        costs = {setting: cost for setting, cost in costs.items() if cost is not None and not math.isnan(cost)}
+        costs = {}
+        for setting in table.settings:
+            cost = certificate_cost(table, setting, estimator)
+            if cost is not None and not math.isnan(cost): costs[setting] = cost
         if not costs: continue
         within = sum(cost <= target for cost in costs.values())
         said = ", ".join(f"{cost:.2f} dB ({_named(setting)})" for setting, cost in costs.items())
@@ -163,9 +169,10 @@ def compare_with_interpolation(
                 difference = certified_difference(table, setting, estimator, ratio, name)
                 if difference is None: continue
                 mean, low, high, _ = interval(difference)
-                found.append({"model": setting[0], "sigma_g": setting[1], "ratio": ratio, "estimator": estimator,
-                              "interpolation": name, "difference": mean, "low": low, "high": high,
-                              "share": (difference > 0).mean(), "verdict": words[verdict(low, high)]})
+                row = {"model": setting[0], "sigma_g": setting[1], "ratio": ratio, "estimator": estimator}
+                row |= {"interpolation": name, "difference": mean, "low": low, "high": high}
+                share = (difference > 0).mean()
+                found.append(row | {"share": share, "verdict": words[verdict(low, high)]})
     return pd.DataFrame(found)
 
 # %% ../../nbs/evaluation/10_certified.ipynb #580d6e6c
@@ -179,9 +186,12 @@ def interpolation_text(
     best = compared.loc[compared.groupby(["model", "sigma_g", "ratio"]).difference.idxmin()]
     names = "; ".join(dict.fromkeys(compared.interpolation))
     first = compared[compared.interpolation == reference]
-    return ("**Against interpolation.** The certified PSNR of the best geometric median, minus the exact worst case "
-            f"at the same radius (95 % interval over {photographs} photographs). Above *{reference}* interpolation: "
-            f"{_where(first, 'above')}. Above *each* of {names}: {_where(best, 'above')}. Below the strongest "
+    return ("**Against interpolation.** The certified PSNR of the best geometric median, minus the exact "
+            "worst case "
+            f"at the same radius (95 % interval over {photographs} photographs). Above *{reference}* "
+            "interpolation: "
+            f"{_where(first, 'above')}. Above *each* of {names}: {_where(best, 'above')}. Below the "
+            "strongest "
             f"interpolation, that is, where interpolation has more with certainty: {_where(best, 'below')}.")
 
 # %% ../../nbs/evaluation/10_certified.ipynb #0dd573a7
@@ -220,14 +230,18 @@ def grid_text(
     reach = {s: max_certifiable_radius(table.k, table.alpha, s) for s in levels}
     reached = max(sum(eps_rel*root < r for eps_rel in grid) for r in reach.values())
     least = grid[0]*root/max_certifiable_radius(table.k, table.alpha, 1)
-    verdict = f"Of the {len(grid)} radii, {reached} can be reached at the noise levels of this page." if reached else (
-        f"**None of its {len(grid)} radii can be certified at the noise levels of this page**, whatever the network; "
+    said = f"Of the {len(grid)} radii, {reached} can be reached at the noise levels of this page."
+    if not reached: said = (
+        f"**None of its {len(grid)} radii can be certified at the noise levels of this page**, whatever the "
+        "network; "
         f"eps_rel {grid[0]} would need $\\sigma_g \\ge$ {least:.2f}.")
     certified = table.smoothed[table.smoothed.status == "certified"].groupby("sigma_g").eps_rel.max()
     largest = ", ".join(f"eps_rel {eps_rel:.2g} at sigma_g {s:g}" for s, eps_rel in certified.items())
-    return (f"**The thesis's grid.** Its radii are eps_rel $\\sqrt d$, $d$ = {table.d:,}, from {grid[0]*root:.2f} to "
+    return (f"**The thesis's grid.** Its radii are eps_rel $\\sqrt d$, $d$ = {table.d:,}, from "
+            f"{grid[0]*root:.2f} to "
             f"{grid[-1]*root:.1f}. With k = {table.k:,} draws, no formula certifies beyond "
-            f"{reach[levels[-1]]/levels[-1]:.2f} $\\sigma_g$. {verdict} The largest radius with a certificate here: "
+            f"{reach[levels[-1]]/levels[-1]:.2f} $\\sigma_g$. {said} The largest radius with a "
+            "certificate here: "
             f"{largest}.")
 
 # %% ../../nbs/evaluation/10_certified.ipynb #cc2d68ce
@@ -250,7 +264,8 @@ def difference_table(
 ):  # -> DataFrame: settings and radii down, interpolations across
     "Lay out differences with their intervals, verdicts and shares of photographs above."
     if compared.empty: return compared
-    cells = [f"{r.difference:+.2f} [{r.low:+.2f}, {r.high:+.2f}] {r.verdict}, {r.share:.0%}" for r in compared.itertuples()]
+    def cell(r): return f"{r.difference:+.2f} [{r.low:+.2f}, {r.high:+.2f}] {r.verdict}, {r.share:.0%}"
+    cells = [cell(row) for row in compared.itertuples()]
     wide = compared.assign(cell=cells).pivot(
         index=["model", "sigma_g", "ratio", "estimator"], columns="interpolation", values="cell")
     return wide.rename_axis(columns="difference (dB) [95 % interval], share of photographs above")
@@ -285,7 +300,8 @@ def best_table(
         return f"{best} {value:.2f}" + ("" if second is None else f" ({second} {runner_up:.2f})")
     columns = ranked[["best", "best (dB)", "second", "second (dB)"]].itertuples(index=False, name=None)
     wide = ranked.assign(cell=[cell(*row) for row in columns])
-    return wide.pivot(index=["model", "sigma_g"], columns="ratio", values="cell").rename_axis(columns="radius / sigma_g")
+    wide = wide.pivot(index=["model", "sigma_g"], columns="ratio", values="cell")
+    return wide.rename_axis(columns="radius / sigma_g")
 
 # %% ../../nbs/evaluation/10_certified.ipynb #9b6fbf48
 def best_text(
@@ -294,15 +310,15 @@ def best_text(
 ) -> str:  # markdown
     "Count how often each estimator is the best, and compare some with the population's geometric median."
     best = ranked.best.dropna()
-    counts = ", ".join(f"{n} of {len(best)} settings the best is *{name}*" for name, n in best.value_counts().items())
+    counts = [f"{n} of {len(best)} settings the best is *{name}*" for name, n in best.value_counts().items()]
     summary = certified_summary(table.smoothed).set_index(["estimator", "model", "sigma_g", "radius"]).value
     few = [n for n in table.deployable if n.startswith("geometric median of") and "means" not in n]
-    text = f"In {counts}."
+    text = f"In {', '.join(counts)}."
     for name in [*few, "mean"]:
         gap = (summary["geometric median"] - summary[name]).dropna()
         if len(gap):
-            text += (f" The guarantee for *{name}* is {gap.min():.2f} to {gap.max():.2f} dB lower than that for the "
-                     "population's geometric median, where both exist.")
+            text += (f" The guarantee for *{name}* is {gap.min():.2f} to {gap.max():.2f} dB lower than that "
+                     "for the population's geometric median, where both exist.")
     return text
 
 # %% ../../nbs/evaluation/10_certified.ipynb #e5711306
@@ -316,9 +332,12 @@ def attacks_text(
     if counted["violated families"]:
         chance = counted["violated families"] <= counted.allowed
         end = "As many as chance allows" if chance else "The certificates are refuted"
-    return (f"**Attacks.** {attacked.attack.nunique() - 1} attacks at {radii} radii on {attacked.image.nunique()} "
-            f"photographs, {counted.comparisons:,} comparisons in {counted.families} families of certificates: "
-            f"{counted['violated comparisons']} comparisons are violated, in {counted['violated families']} families, "
+    return (f"**Attacks.** {attacked.attack.nunique() - 1} attacks at {radii} radii on "
+            f"{attacked.image.nunique()} "
+            f"photographs, {counted.comparisons:,} comparisons in {counted.families} families of "
+            "certificates: "
+            f"{counted['violated comparisons']} comparisons are violated, in {counted['violated families']} "
+            "families, "
             f"{counted.allowed} allowed. **{end}.**")
 
 # %% ../../nbs/evaluation/10_certified.ipynb #cf189e8b
@@ -330,7 +349,8 @@ def attacked_table(
     hit = hit.assign(ratio=(hit.radius/hit.sigma_g).round(4))
     index = ["model", "sigma_g", "ratio", "estimator"]
     wide = hit.pivot_table(index=index, columns="attack", values="attacked")
-    return wide.assign(certified=hit.groupby(index).certified.mean()).rename_axis(columns="mean PSNR (dB) under")
+    wide = wide.assign(certified=hit.groupby(index).certified.mean())
+    return wide.rename_axis(columns="mean PSNR (dB) under")
 
 # %% ../../nbs/evaluation/10_certified.ipynb #5f67d5a3
 def protocol_text(
@@ -338,7 +358,8 @@ def protocol_text(
     settings: dict[str, Any],  # of the run, from the JSON next to the table
 ) -> str:  # markdown list
     "Say how a table was made."
-    n, families = table.smoothed.image.nunique(), table.smoothed.drop_duplicates(["model", "sigma_g", "image"])
+    n = table.smoothed.image.nunique()
+    families = table.smoothed.drop_duplicates(["model", "sigma_g", "image"])
     clean = families.groupby(["model", "sigma_g"]).clean_psnr.mean()
     networks = ", ".join(f"{model} at $\\sigma_g$ = {s:g} (smoothed, not attacked: {clean[model, s]:.2f} dB)"
                          for model, s in table.settings)
@@ -347,11 +368,15 @@ def protocol_text(
         f"**Data**: the first {n} photographs of {settings['dataset']}, in the order of their names; "
         f"{settings['crop']} x {settings['crop']} pixels, reduced and enlarged again by {settings['scale']}.",
         f"**Networks**: {networks}.",
-        f"**Draws**: k = {table.k:,} independent ones for each photograph, network and $\\sigma_g$, fixed before "
-        "anything was seen. All radii and estimators of such a family hold at once with probability $1 - \\alpha$, "
-        f"$\\alpha$ = {table.alpha:g}; among all {total} families here, {total*table.alpha:.2g} are expected to be "
+        f"**Draws**: k = {table.k:,} independent ones for each photograph, network and $\\sigma_g$, fixed "
+        "before "
+        "anything was seen. All radii and estimators of such a family hold at once with probability $1 - "
+        "\\alpha$, "
+        f"$\\alpha$ = {table.alpha:g}; among all {total} families here, {total*table.alpha:.2g} are expected "
+        "to be "
         "wrong at most.",
         f"**Clean smoothed PSNR**: of the mean of the same {table.k:,} draws.",
-        f"**Medians and centers of a few draws** take {settings['draws']}, and fail at each use with probability "
+        f"**Medians and centers of a few draws** take {settings['draws']}, and fail at each use with "
+        "probability "
         "$\\alpha$ more."]
     return "\n".join(f"- {line}" for line in lines)
