@@ -9,8 +9,8 @@ __all__ = ['Band', 'draws_needed', 'lower_probability', 'lower_rank', 'max_certi
            'OnCopies', 'as_pixels', 'distance_to', 'loss_of_mean', 'noisy_reconstructions', 'planned_seed',
            'sample_losses', 'Certificate', 'certificate_table', 'certify', 'certify_linear', 'certify_loss',
            'pilot_seeds', 'total_of', 'PixelMap', 'certify_mean', 'pixel_maps', 'attacked_errors', 'attacks_on',
-           'compare_with_attack', 'count_violations', 'certificate_text', 'certified_summary', 'certify_dataset',
-           'violations']
+           'compare_with_attack', 'count_violations', 'CERTIFICATES', 'certify_dataset', 'FAMILY', 'certificate_text',
+           'certified_summary', 'ATTACKED', 'violations']
 
 # %% ../../nbs/certificates/index.ipynb #6f209bbb
 from .bounds import (
@@ -24,7 +24,9 @@ from .reconstruction import (
     Certificate, certificate_table, certify, certify_linear, certify_loss, pilot_seeds, total_of)
 from .pixelwise import PixelMap, certify_mean, pixel_maps
 from .falsify import attacked_errors, attacks_on, compare_with_attack, count_violations
-from .dataset import certificate_text, certified_summary, certify_dataset, violations
+from .dataset import CERTIFICATES, certify_dataset, FAMILY
+from .summary import certificate_text, certified_summary
+from .attacked import ATTACKED, violations
 
 # %% ../../nbs/certificates/index.ipynb #ee00be00
 _all_ = [
@@ -37,4 +39,5 @@ _all_ = [
     "certify_loss", "pilot_seeds", "total_of",
     "PixelMap", "certify_mean", "pixel_maps", "attacked_errors", "attacks_on",
     "compare_with_attack", "count_violations",
-    "certificate_text", "certified_summary", "certify_dataset", "violations"]
+    "CERTIFICATES", "certify_dataset", "FAMILY", "certificate_text", "certified_summary", "ATTACKED",
+    "violations"]
