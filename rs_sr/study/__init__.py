@@ -20,7 +20,8 @@ __all__ = ['FIRST', 'LATER', 'LEAST', 'LONG', 'RADII', 'SECOND', 'SIGMAS_F', 'TE
            'measured_as_the_thesis', 'measured_in_four_ways', 'yardstick_line', 'yardstick_table', 'yardstick_tables',
            'PARTS', 'clean_table', 'mean_quality', 'odd_cell', 'on_all_photographs', 'on_hidden_attacks',
            'on_longer_training', 'on_photographs', 'on_second_seeds', 'on_training_mode', 'on_training_sets',
-           'on_yardsticks', 'pair_of', 'progress_of_the_grid', 'ssim_reasons']
+           'on_yardsticks', 'pair_of', 'progress_of_the_grid', 'ssim_reasons', 'DrawsFit', 'cost_of_one_level',
+           'fit_draws', 'gain_of_smoothing', 'held_out', 'held_out_difference', 'loss_of_draws', 'overall', 'sharpness']
 
 # %% ../../nbs/study/index.ipynb #7e04cc4c
 from rs_sr.study.grid import (
@@ -62,6 +63,10 @@ from rs_sr.study.findings import (
     on_longer_training, on_photographs, on_second_seeds, on_training_mode, on_training_sets,
     on_yardsticks, pair_of, progress_of_the_grid, ssim_reasons,
 )
+from rs_sr.study.smoothing import (
+    DrawsFit, cost_of_one_level, fit_draws, gain_of_smoothing, held_out, held_out_difference,
+    loss_of_draws, overall, sharpness,
+)
 
 # %% ../../nbs/study/index.ipynb #810dc03c
 _all_ = [
@@ -86,4 +91,6 @@ _all_ = [
     "on_all_photographs", "on_hidden_attacks", "on_longer_training", "on_photographs",
     "on_second_seeds", "on_training_mode", "on_training_sets", "on_yardsticks", "pair_of",
     "progress_of_the_grid", "ssim_reasons",
+    "DrawsFit", "cost_of_one_level", "fit_draws", "gain_of_smoothing", "held_out",
+    "held_out_difference", "loss_of_draws", "overall", "sharpness",
 ]
