@@ -61,7 +61,7 @@ def _paper(rows: Sequence[Sequence[Any]]):
     return Image.new("RGB", (width, len(rows) * (SIDE + HEAD + GAP) + GAP), "white")
 
 def sheet(
-    # of `Panel`s; a finished picture, as high as a panel with its two lines, may stand among them
+    # of `Panel`s; a finished picture, as high as a panel with its two lines, may be among them
     rows: Sequence[Sequence[Any]],
     window: Window = Window(),  # part of the panels to show
 ) -> Any:  # PIL.Image.Image
