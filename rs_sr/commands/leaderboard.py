@@ -7,37 +7,53 @@ __all__ = ['rs_sr_leaderboard']
 
 # %% ../../nbs/commands/08_leaderboard.ipynb #79220ba7
 from fastcore.script import store_true
-from .shared import choose_device, parse_numbers
+from .shared import Rule, at_least, choose_device, parse_numbers, with_rules
 from ..data import SRDataset
 from ..evaluation import THESIS_SIGMAS, best_sigma_g, tune_sigma_g
 from ..runtime import is_main_process
 from ..study import rank, ranking, read_defences
 
+# %% ../../nbs/commands/08_leaderboard.ipynb #9f5f19d1
+def _choose_levels(listed, dataset, radii, device, **options):
+    "Print the best smoothing level of each smoothed line, on photographs that are not reported."
+    smoothed = {d.name: d.base().to(device) for d in listed if d.sigma_g and d.estimator == "mean"}
+    levels = [s for s in THESIS_SIGMAS if s]
+    frame = tune_sigma_g(smoothed, dataset, levels, radii, metric="ssim", **options)
+    if is_main_process(): print(best_sigma_g(frame, "ssim").to_string())
+
+def _attacks(options): return not options["tune"]
+
+_RULES = [Rule(name, _attacks, "belongs to the ensemble of attacks, which --tune does not run; leave one of them out")
+          for name in ("steps", "smooth_steps", "attack_k")]
+
 # %% ../../nbs/commands/08_leaderboard.ipynb #eb6674bd
+@with_rules(*_RULES)
 def rs_sr_leaderboard(
     defences: str,  # CSV with the columns name, layers, estimator, sigma_g, k, scale, about; see `Defence`
     data: str,  # folder of photographs, or of the ImageNet-mini layout
     split: str = "",  # test of the ImageNet-mini layout; empty: all files below data
-    out: str = "leaderboard.csv",  # CSV, one row an image and setting; the same file goes on
-    eps: str = "0,0.01,0.02,0.05,0.1",  # attack radii eps_rel, model units
+    out: str = "leaderboard.csv",  # CSV, one row an image and setting; rerun with the same file to resume
+    # attack radii (root mean square of the perturbation, model units), separated by commas
+    eps_rel: str = "0,0.01,0.02,0.05,0.1",
     images: int = 0,  # only the first so many images; 0: all
     crop: int = 160,  # side of the centre crops, pixels
     steps: int = 200,  # passes of attack an image, for a network alone
     smooth_steps: int = 1000,  # passes of attack an image, for a smoothed network
     attack_k: int = 4,  # draws in a step of an attack on a smoothed network
-    tune: store_true = False,  # choose sigma_g of the smoothed lines on these photographs instead, by mean SSIM over all radii
+    # choose sigma_g of the smoothed lines on these photographs instead, by mean SSIM over all radii
+    tune: store_true = False,
     batch_size: int | None = None,  # images attacked at a time; not given: 4, on a GPU 64
     seed: int = 0,  # of attacks and noise
     device: str = "auto",  # auto, cpu, cuda or mps
 ):
-    "Attack a list of defences with everything there is, beside interpolation."
-    listed, radii = read_defences(defences), parse_numbers(eps, "eps")
+    "Attack a list of defences with everything there is, next to interpolation."
+    at_least(1, crop=crop, steps=steps, smooth_steps=smooth_steps, attack_k=attack_k, batch_size=batch_size)
+    at_least(0, images=images, seed=seed)
+    listed, radii = read_defences(defences), parse_numbers(eps_rel, "eps_rel", low=0)
     dataset = SRDataset(data, scale=listed[0].scale, crop=crop, split=split or None)
-    chosen = range(min(images or len(dataset), len(dataset)))
-    if tune:
-        smoothed = {d.name: d.base().to(choose_device(device)) for d in listed if d.sigma_g and d.estimator == "mean"}
-        frame = tune_sigma_g(smoothed, dataset, [s for s in THESIS_SIGMAS if s], radii, images=chosen, metric="ssim", out=out, batch_size=batch_size, seed=seed)
-        if is_main_process(): print(best_sigma_g(frame, "ssim").to_string())
-        return
-    frame = rank(listed, dataset, radii, images=chosen, steps=steps, smooth_steps=smooth_steps, attack_k=attack_k, out=out, batch_size=batch_size, seed=seed, device=choose_device(device))
+    where = choose_device(device)
+    common = dict(images=range(len(dataset))[:images or None], out=out, batch_size=batch_size, seed=seed)
+    if tune: return _choose_levels(listed, dataset, radii, where, **common)
+    frame = rank(listed, dataset, radii, steps=steps, smooth_steps=smooth_steps, attack_k=attack_k,
+                 device=where, **common)
     if is_main_process(): print(ranking(frame, defences=listed).to_string())

@@ -16,11 +16,16 @@ __all__ = ['FIRST', 'LATER', 'LEAST', 'LONG', 'RADII', 'SECOND', 'SIGMAS_F', 'TE
            'Titled', 'above_bilinear_by_radius', 'aimed_table', 'best_filter_by_radius', 'bold', 'columns_table',
            'counterparts', 'differences_table', 'filters_table', 'leading_lines', 'levels_table', 'mode_table',
            'plot_gains', 'slim', 'ssim_table', 'thesis_cell', 'thesis_kind_ssim', 'thesis_table', 'thesis_tables',
-           'Defence', 'rank', 'ranking', 'read_defences', 'PART', 'batch_statistics', 'half_attack', 'measured',
-           'measured_as_the_thesis', 'measured_in_four_ways', 'yardstick_line', 'yardstick_table', 'yardstick_tables',
-           'PARTS', 'clean_table', 'mean_quality', 'odd_cell', 'on_all_photographs', 'on_hidden_attacks',
-           'on_longer_training', 'on_photographs', 'on_second_seeds', 'on_training_mode', 'on_training_sets',
-           'on_yardsticks', 'pair_of', 'progress_of_the_grid', 'ssim_reasons', 'DrawsFit', 'cost_of_one_level',
+           'KINDS', 'Defence', 'attacked_as', 'best_lines', 'certifiable', 'described', 'how_measured',
+           'least_above_bilinear', 'plot_gains_of_defences', 'rank', 'ranking', 'ranking_table', 'read_defences',
+           'PART', 'batch_statistics', 'half_attack', 'measured', 'measured_as_the_thesis', 'measured_in_four_ways',
+           'yardstick_line', 'yardstick_table', 'yardstick_tables', 'PARTS', 'clean_table', 'mean_quality', 'odd_cell',
+           'on_all_photographs', 'on_hidden_attacks', 'on_longer_training', 'on_photographs', 'on_second_seeds',
+           'on_training_mode', 'on_training_sets', 'on_yardsticks', 'pair_of', 'progress_of_the_grid', 'ssim_reasons',
+           'MainTable', 'both_metrics', 'by_radius', 'changed_weights', 'claim_word', 'difference_table', 'differences',
+           'main_table', 'next_to_thesis', 'on_adversarial_training', 'on_best_noise', 'on_clean', 'on_interpolation',
+           'on_small_attacks', 'on_thesis_numbers', 'over_adversarial_strongest', 'over_bilinear_strongest',
+           'quality_table', 'read_main_table', 'smoothed_minus_adversarial', 'DrawsFit', 'cost_of_one_level',
            'fit_draws', 'gain_of_smoothing', 'held_out', 'held_out_difference', 'loss_of_draws', 'overall', 'sharpness']
 
 # %% ../../nbs/study/index.ipynb #7e04cc4c
@@ -53,7 +58,10 @@ from rs_sr.study.comparisons import (
     mode_table, plot_gains, slim, ssim_table, thesis_cell, thesis_kind_ssim, thesis_table,
     thesis_tables,
 )
-from .leaderboard import Defence, rank, ranking, read_defences
+from rs_sr.study.leaderboard import (
+    KINDS, Defence, attacked_as, best_lines, certifiable, described, how_measured,
+    least_above_bilinear, plot_gains_of_defences, rank, ranking, ranking_table, read_defences,
+)
 from rs_sr.study.yardstick import (
     PART, batch_statistics, half_attack, measured, measured_as_the_thesis, measured_in_four_ways,
     yardstick_line, yardstick_table, yardstick_tables,
@@ -62,6 +70,12 @@ from rs_sr.study.findings import (
     PARTS, clean_table, mean_quality, odd_cell, on_all_photographs, on_hidden_attacks,
     on_longer_training, on_photographs, on_second_seeds, on_training_mode, on_training_sets,
     on_yardsticks, pair_of, progress_of_the_grid, ssim_reasons,
+)
+from rs_sr.study.main_table import (
+    MainTable, both_metrics, by_radius, changed_weights, claim_word, difference_table, differences,
+    how_measured, main_table, next_to_thesis, on_adversarial_training, on_best_noise, on_clean,
+    on_interpolation, on_small_attacks, on_thesis_numbers, over_adversarial_strongest,
+    over_bilinear_strongest, quality_table, read_main_table, smoothed_minus_adversarial,
 )
 from rs_sr.study.smoothing import (
     DrawsFit, cost_of_one_level, fit_draws, gain_of_smoothing, held_out, held_out_difference,
@@ -85,12 +99,17 @@ _all_ = [
     "aimed_table", "best_filter_by_radius", "bold", "columns_table", "counterparts",
     "differences_table", "filters_table", "leading_lines", "levels_table", "mode_table",
     "plot_gains", "slim", "ssim_table", "thesis_cell", "thesis_kind_ssim", "thesis_table",
-    "thesis_tables", "Defence", "rank", "ranking", "read_defences", "PART", "batch_statistics",
-    "half_attack", "measured", "measured_as_the_thesis", "measured_in_four_ways", "yardstick_line",
-    "yardstick_table", "yardstick_tables", "PARTS", "clean_table", "mean_quality", "odd_cell",
-    "on_all_photographs", "on_hidden_attacks", "on_longer_training", "on_photographs",
-    "on_second_seeds", "on_training_mode", "on_training_sets", "on_yardsticks", "pair_of",
-    "progress_of_the_grid", "ssim_reasons",
-    "DrawsFit", "cost_of_one_level", "fit_draws", "gain_of_smoothing", "held_out",
-    "held_out_difference", "loss_of_draws", "overall", "sharpness",
+    "thesis_tables", "KINDS", "Defence", "attacked_as", "best_lines", "certifiable", "described",
+    "how_measured", "least_above_bilinear", "plot_gains_of_defences", "rank", "ranking",
+    "ranking_table", "read_defences", "PART", "batch_statistics", "half_attack", "measured",
+    "measured_as_the_thesis", "measured_in_four_ways", "yardstick_line", "yardstick_table",
+    "yardstick_tables", "PARTS", "clean_table", "mean_quality", "odd_cell", "on_all_photographs",
+    "on_hidden_attacks", "on_longer_training", "on_photographs", "on_second_seeds",
+    "on_training_mode", "on_training_sets", "on_yardsticks", "pair_of", "progress_of_the_grid",
+    "ssim_reasons", "MainTable", "both_metrics", "by_radius", "changed_weights", "claim_word",
+    "difference_table", "differences", "how_measured", "main_table", "next_to_thesis",
+    "on_adversarial_training", "on_best_noise", "on_clean", "on_interpolation", "on_small_attacks",
+    "on_thesis_numbers", "over_adversarial_strongest", "over_bilinear_strongest", "quality_table",
+    "read_main_table", "smoothed_minus_adversarial", "DrawsFit", "cost_of_one_level", "fit_draws",
+    "gain_of_smoothing", "held_out", "held_out_difference", "loss_of_draws", "overall", "sharpness",
 ]
