@@ -3,9 +3,9 @@
     python tools/checks/same_outputs.py 67715e8
 
 Both revisions run the same few lines in processes of their own, with one thread: measurements of embedded
-photographs, every shipped network with and without its inference form, PGD and APGD, the smoothed estimate, the
-exact worst case of interpolation. Names are looked up wherever a revision keeps them. What differs is named, and
-the exit status is 1.
+photographs, every shipped network with and without its inference form, PGD and APGD, the smoothed estimate,
+and the exact worst case of interpolation. Names are looked up wherever a revision keeps them. What differs is
+named, and the exit status is 1.
 """
 import json
 import subprocess
