@@ -23,8 +23,8 @@ def _choose_levels(listed, dataset, radii, device, **options):
 
 def _attacks(options): return not options["tune"]
 
-_RULES = [Rule(name, _attacks, "belongs to the ensemble of attacks, which --tune does not run; leave one of them out")
-          for name in ("steps", "smooth_steps", "attack_k")]
+_IDLE = "belongs to the ensemble of attacks, which --tune does not run; leave one of them out"
+_RULES = [Rule(name, _attacks, _IDLE) for name in ("steps", "smooth_steps", "attack_k")]
 
 # %% ../../nbs/commands/08_leaderboard.ipynb #eb6674bd
 @with_rules(*_RULES)
