@@ -92,7 +92,7 @@ def rs_sr_certify(
     reach = _radii(radii)
     at_least(1, scale=scale, crop=crop, k=k, draws=draws, steps=steps)
     at_least(0, images=images, attack_images=attack_images, seed=seed)
-    sizes = parse_numbers(means, "means", low=1, whole=True)
+    sizes = [int(b) for b in parse_numbers(means, "means", low=1, whole=True)]
     networks = {n: m.to(where) for n, m in load_models(models).items()}
     levels = _trained(networks) if sigma_g == "trained" else parse_numbers(sigma_g, "sigma_g")
     with tempfile.TemporaryDirectory() as folder:

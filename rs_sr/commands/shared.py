@@ -158,7 +158,7 @@ def load_models(
     listed = [n for n in names.split(",") if n]
     if not listed: raise ValueError("give at least one network: shipped names or folders, with commas")
     labels = short_names(listed)
-    networks = [load_network(n).to(memory_format=torch.channels_last) for n in listed]  # type: ignore[call-overload]
+    networks = [load_network(n).to(memory_format=torch.channels_last) for n in listed]
     return dict(zip(labels, networks))
 
 # %% ../../nbs/commands/00_shared.ipynb #7592f710

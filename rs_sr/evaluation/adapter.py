@@ -117,7 +117,7 @@ class Adapter(nn.Module):
                           Tensor): raise TypeError(f"the output is a {type(output).__name__}, no tensor")
         return output.float()
 
-# %% ../../nbs/evaluation/06_adapter.ipynb #e61ac299
+# %% ../../nbs/evaluation/06_adapter.ipynb #5f9d993f
 def _by_image(model, one: Tensor) -> Tensor:
     "Run a function of one NumPy image, (h, w, C) or (h, w), on a measurement (C, h, w)."
     image = one.permute(1, 2, 0).cpu().numpy()
@@ -180,7 +180,7 @@ def _check_size(output, y, x, pairs):
     found = "the model returns {} for measurements of {}, the ground truth has {}".format(*sizes)
     raise ValueError(f"{found}; {advice}")
 
-# %% ../../nbs/evaluation/06_adapter.ipynb #835e3ac1
+# %% ../../nbs/evaluation/06_adapter.ipynb #55558114
 def _quality(adapter, pairs, chosen, device) -> float:
     "Mean PSNR of the clean reconstructions, dB; -inf where one is not finite."
     y, x = pairs.batch(chosen, device)
@@ -200,7 +200,7 @@ def _adapted(model, pairs, y) -> Adapter:
         raise ValueError(f"the model fails on {pairs.channels} channels and takes {other}; "
                          f"declare channels={other}") from error
 
-# %% ../../nbs/evaluation/06_adapter.ipynb #c11dc1e2
+# %% ../../nbs/evaluation/06_adapter.ipynb #719535bf
 def _judge(pairs, own, plain, others):
     "Refuse a declaration that cannot be right, and warn of one that looks wrong."
     best = max(others, key=lambda r: others[r])
@@ -257,7 +257,7 @@ def _maker(module: str, function: str) -> Callable:
     near = difflib.get_close_matches(function, there, 5) or there[:5]
     raise ValueError(f"{module} has no function {function!r}; it has {', '.join(near) or 'none'}")
 
-# %% ../../nbs/evaluation/06_adapter.ipynb #70b926e1
+# %% ../../nbs/evaluation/06_adapter.ipynb #04f3449a
 def load_model(
     name: str,  # "package.module:function"; the function takes no arguments and returns the model
 ) -> Callable:  # the model

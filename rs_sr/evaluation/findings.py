@@ -5,13 +5,13 @@
 # %% auto #0
 __all__ = ['Measured', 'sentences', 'report_figure']
 
-# %% ../../nbs/evaluation/08_findings.ipynb #b17c61ca
+# %% ../../nbs/evaluation/08_findings.ipynb #044debe3
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 from ..plots import INTERPOLATION, house_style, line_with_band, method_colours, panels, ramp
 
-# %% ../../nbs/evaluation/08_findings.ipynb #e3573539
+# %% ../../nbs/evaluation/08_findings.ipynb #ba58198d
 @dataclass(frozen=True)
 class Measured:
     "The tables of a report on one model."
@@ -53,13 +53,13 @@ class Measured:
         chosen = self.table[(self.table.model == self.name) & (self.table.attack == "pgd")]
         return float(chosen.set_index("eps_rel").psnr.loc[eps_rel])
 
-# %% ../../nbs/evaluation/08_findings.ipynb #d0ad842d
+# %% ../../nbs/evaluation/08_findings.ipynb #4799a255
 def _say_clean(found: Measured) -> str:
     own, plain = found.psnr(0.0), found.interpolation[0.0]
     return (f"Clean, the model has {own:.2f} dB, the better interpolation {plain:.2f} dB: "
             f"{own - plain:+.2f} dB.")
 
-# %% ../../nbs/evaluation/08_findings.ipynb #5f473c72
+# %% ../../nbs/evaluation/08_findings.ipynb #c46d8c45
 def _say_attacked(found: Measured) -> str:
     lost = [r for r in found.radii if found.psnr(r) < found.interpolation[r]]
     if lost:
@@ -70,14 +70,14 @@ def _say_attacked(found: Measured) -> str:
     return ("At every radius tried it stays above interpolation under its exact worst case; "
             f"at eps_rel {last:g} by {found.psnr(last) - found.interpolation[last]:.2f} dB.")
 
-# %% ../../nbs/evaluation/08_findings.ipynb #d1c686fb
+# %% ../../nbs/evaluation/08_findings.ipynb #159131ef
 def _say_gain(found: Measured) -> str:
     most = found.gains.loc[found.gains.gain.idxmax()]
     return (f"A small change of the measurement can be amplified {most.gain:.1f} times or more "
             f"(l2, found by {most.direction}); "
             f"interpolation amplifies {found.interpolation_gain:.1f} times at most.")
 
-# %% ../../nbs/evaluation/08_findings.ipynb #26e44826
+# %% ../../nbs/evaluation/08_findings.ipynb #ae9b1e5a
 def _say_smoothing(found: Measured, sigma_g: float) -> str:
     last = found.radii[-1]
     clean = found.psnr(0.0, sigma_g) - found.psnr(0.0)
@@ -87,7 +87,7 @@ def _say_smoothing(found: Measured, sigma_g: float) -> str:
             f"eps_rel {last:g}, each under its own attack; "
             f"with {found.k} draws chance takes {chance:.2f} dB of it.")
 
-# %% ../../nbs/evaluation/08_findings.ipynb #a2c6c595
+# %% ../../nbs/evaluation/08_findings.ipynb #8466d68d
 def _say_trust(found: Measured) -> str:
     if not found.differentiable:
         return ("The model gives no gradients, so it was attacked with what fools other models, a guess of "
@@ -97,7 +97,7 @@ def _say_trust(found: Measured) -> str:
     end = ": a short attack flatters the model." if short - strong > 0.05 else "."
     return f"At eps_rel {last:g} PGD leaves {short:.2f} dB and the ensemble {strong:.2f} dB{end}"
 
-# %% ../../nbs/evaluation/08_findings.ipynb #985bb073
+# %% ../../nbs/evaluation/08_findings.ipynb #d00cd336
 def sentences(
     found: Measured,  # the tables of a report
 ) -> list[str]:  # one for each claim
@@ -105,7 +105,7 @@ def sentences(
     smoothing = [_say_smoothing(found, sigma_g) for sigma_g in found.levels]
     return [_say_clean(found), _say_attacked(found), _say_gain(found), *smoothing, _say_trust(found)]
 
-# %% ../../nbs/evaluation/08_findings.ipynb #304884be
+# %% ../../nbs/evaluation/08_findings.ipynb #74469c19
 def _psnr_panel(ax, found: Measured):
     plain = found.table[found.table.model != found.name]
     for i, (model, rows) in enumerate(plain.groupby("model", sort=False)):
@@ -117,7 +117,7 @@ def _psnr_panel(ax, found: Measured):
         label = f"{found.name}, $\\sigma_g$ = {sigma_g:g}" if sigma_g else found.name
         line_with_band(ax, rows, x="eps_rel", color=colour, marker="o", label=label)
 
-# %% ../../nbs/evaluation/08_findings.ipynb #5564b736
+# %% ../../nbs/evaluation/08_findings.ipynb #e93e0859
 def _gain_panel(ax, found: Measured):
     for direction, rows in found.gains.groupby("direction", sort=False):
         mean = rows.groupby("eps_rel").gain.mean()
@@ -135,7 +135,7 @@ def _draws_panel(ax, found: Measured):
     ax.set_xticks([2, 8, 32, 128], ["2", "8", "32", "128"])
     ax.minorticks_off()
 
-# %% ../../nbs/evaluation/08_findings.ipynb #c42106d4
+# %% ../../nbs/evaluation/08_findings.ipynb #aeb8b3cf
 def report_figure(
     found: Measured,  # the tables of a report
     unit: str = "normalised units",  # of radii and levels, for the axes

@@ -44,7 +44,7 @@ class _Shipped(nn.Module):
         output = IMAGENET_MINI.to_pixels(self.net(IMAGENET_MINI.to_model(pixels.expand(-1, 3, -1, -1))))
         return self.normalization.to_model(output if y.shape[1] == 3 else output.mean(1, keepdim=True))
 
-# %% ../../nbs/evaluation/09_report.ipynb #7aba73da
+# %% ../../nbs/evaluation/09_report.ipynb #f03905d2
 @dataclass(frozen=True)
 class ReportSettings:
     "What decides the numbers of a report, apart from the model; radii and levels in the units of its input."
@@ -73,7 +73,7 @@ class ReportSettings:
             raise ValueError("eps_rel needs a radius above 0, and sigma_g no level below 0, got "
                              f"{list(self.eps_rel)} and {list(self.sigma_g)}")
 
-# %% ../../nbs/evaluation/09_report.ipynb #ef2c1987
+# %% ../../nbs/evaluation/09_report.ipynb #d0f51deb
 def _unit(pairs) -> float:
     "Size of one normalised unit in the units of a model."
     if pairs.value_range == "normalised": return 1.0
@@ -94,7 +94,7 @@ def _unit_name(value_range) -> str:
     names = {"normalised": "normalised units", "pixel": "pixel units", "bytes": "grey levels"}
     return names.get(value_range, "input units") if isinstance(value_range, str) else "input units"
 
-# %% ../../nbs/evaluation/09_report.ipynb #8b74f89f
+# %% ../../nbs/evaluation/09_report.ipynb #4ebd9966
 class _Batch(NamedTuple):
     "Some photographs as the model sees them."
     indices: list[int]  # in the data set
@@ -119,7 +119,7 @@ class _Run:
         "Make the source of noise for one step of the report."
         return generator(self.device, self.settings.seed, *key)
 
-# %% ../../nbs/evaluation/09_report.ipynb #9d6cf7ce
+# %% ../../nbs/evaluation/09_report.ipynb #765e8f24
 def _pixels(run, model, z) -> Tensor:
     "Reconstruct measurements, in pixels."
     with torch.no_grad(): return run.pairs.normalization.to_pixels(model(z).float(), clamp=True)
@@ -149,7 +149,7 @@ def _add_gains(run, batch, z, eps_rel, direction):
         run.gains.append({"image": run.pairs.names[i], "eps_rel": eps_rel, "direction": direction,
                           "gain": gain})
 
-# %% ../../nbs/evaluation/09_report.ipynb #e570f8d6
+# %% ../../nbs/evaluation/09_report.ipynb #0fc54438
 def _ensemble(run, batch, model, eps, rng) -> Tensor:
     "Attack a model or its smoothed version with everything there is."
     passes = run.settings.passes + 20 * len(run.surrogates)
@@ -167,7 +167,7 @@ def _attack_model(run, batch, eps_rel, rng) -> Tensor:
     with torch.no_grad(): keep = squared_error(run.f(found), batch.x) > squared_error(run.f(worst), batch.x)
     return torch.where(keep[:, None, None, None], found, worst)
 
-# %% ../../nbs/evaluation/09_report.ipynb #103afc03
+# %% ../../nbs/evaluation/09_report.ipynb #a5a8d714
 def _measure_interpolation(run, batch, eps_rel):
     "Measure interpolation under its exact worst case."
     eps = eps_from_rel(eps_rel, batch.y)
@@ -192,7 +192,7 @@ def _measure_model(run, batch, eps_rel):
         _add_gains(run, batch, batch.y + random_in_ball(batch.y, eps, generator=rng), eps_rel,
                    "random_direction")
 
-# %% ../../nbs/evaluation/09_report.ipynb #e81542d7
+# %% ../../nbs/evaluation/09_report.ipynb #2d9e4168
 def _measure_steepest(run, batch):
     "Measure the gain along the top singular direction, where PyTorch can differentiate the model forwards."
     if not run.f.differentiable: return
@@ -216,7 +216,7 @@ def _measure_chance(run, batch):
             run.errors.append({"image": run.pairs.names[i], "sigma_g": sigma_g, "variance": g.k * v,
                                "error": max(e - v, 1e-12)})
 
-# %% ../../nbs/evaluation/09_report.ipynb #1eeb64b8
+# %% ../../nbs/evaluation/09_report.ipynb #042c462e
 def _draws_table(errors: list[dict], k: int):
     "Tell what draws leave to chance, for each sigma_g and several k."
     import pandas as pd
@@ -229,7 +229,7 @@ def _draws_table(errors: list[dict], k: int):
     table = pd.concat(parts).groupby(["sigma_g", "k"], as_index=False)[["se", "lost"]].mean()
     return table.rename(columns={"se": "std_error (grey levels)", "lost": "lost (dB)"})
 
-# %% ../../nbs/evaluation/09_report.ipynb #4a2d206a
+# %% ../../nbs/evaluation/09_report.ipynb #ef46aaa1
 def _most_harmed(run, frame, eps_rel) -> int:
     "Find the photograph on which the model loses most PSNR."
     own = frame[(frame.model == run.settings.name) & (frame.sigma_g == 0) & (frame.attack != "pgd")]
@@ -250,7 +250,7 @@ def _pictures(run, i, eps_rel):
         drawn[f"smoothed {sigma_g:g}, attacked"] = _smoothed_pixels(run, attacked, sigma_g, [i])
     return plot_reconstructions({n: p.cpu() for n, p in drawn.items()}, to_pixels(x, clamp=True).cpu())
 
-# %% ../../nbs/evaluation/09_report.ipynb #347e26bb
+# %% ../../nbs/evaluation/09_report.ipynb #20f3ee9f
 def _measure_all(run, chosen):
     "Measure all photographs, four at a time."
     parts, radii = [chosen[i:i + 4] for i in range(0, len(chosen), 4)], (0.0, *run.settings.eps_rel)
@@ -275,7 +275,7 @@ def _measured(run, frame) -> Measured:
                     _draws_table(run.errors, settings.k),
                     settings.k, run.f.differentiable, own)
 
-# %% ../../nbs/evaluation/09_report.ipynb #512d6272
+# %% ../../nbs/evaluation/09_report.ipynb #01df50ac
 def _identity(model) -> str:
     "Name a model: a module by its weights, a function by its name."
     if isinstance(model, nn.Module): return fingerprint(model)

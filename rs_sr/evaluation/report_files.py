@@ -7,26 +7,27 @@ __all__ = ['bold_where', 'Report', 'refuse_other_report', 'write_report']
 
 # %% ../../nbs/evaluation/07_report_files.ipynb #f9df9933
 import base64
+import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
 from typing import Any
+import numpy as np
 from ..runtime import atomic
 
-# %% ../../nbs/evaluation/07_report_files.ipynb #4f3d9553
+# %% ../../nbs/evaluation/07_report_files.ipynb #71315c27
 def bold_where(
     text,  # DataFrame of text
-    where,  # of booleans, same shape
-    name: str = "table",  # of the table in the HTML; a fixed one keeps the page the same from run to run
+    where,  # DataFrame of booleans, same shape: which cells are bold
 ):  # -> pandas Styler, which a notebook shows as a table
     "Show a table with some of its cells bold."
-    import numpy as np
     weight = np.where(np.asarray(where, bool), "font-weight: bold", "")
-    return text.style.set_uuid(name).apply(lambda _: weight, axis=None)
+    own = hashlib.sha256(text.to_csv().encode()).hexdigest()[:8]  # styles of one table must not reach another
+    return text.style.set_uuid(own).apply(lambda _: weight, axis=None)
 
-# %% ../../nbs/evaluation/07_report_files.ipynb #31356f76
+# %% ../../nbs/evaluation/07_report_files.ipynb #0a07fc50
 def _cell(row) -> str:
     "Write PSNR with its interval, and SSIM."
     return f"{row.psnr:.2f} [{row.psnr_lo:.2f}, {row.psnr_hi:.2f}] / {row.ssim:.3f}"
@@ -43,7 +44,7 @@ def _laid_out(table, cell):
         line[f"{row.eps_rel:g}"] = cell(row)
     return pd.DataFrame(rows).T
 
-# %% ../../nbs/evaluation/07_report_files.ipynb #11698d01
+# %% ../../nbs/evaluation/07_report_files.ipynb #531abe49
 @dataclass(frozen=True)
 class Report:
     "What was measured about a model."
@@ -65,7 +66,7 @@ class Report:
         "Lay out the table for reading, the best of each column bold; a weaker attack does not compete."
         wide, psnr = self.wide(), _laid_out(self.table, lambda row: row.psnr).astype(float)
         fair = [not name.endswith(", pgd") for name in wide.index]
-        return bold_where(wide.fillna(""), psnr == psnr[fair].max(), "report")
+        return bold_where(wide.fillna(""), psnr == psnr[fair].max())
 
     def gain_table(self):  # -> DataFrame: mean and largest gain of each direction and radius
         "Summarise the local gain over the photographs."
@@ -82,7 +83,7 @@ class Report:
         "Write report.html, report.md, tables and figures."
         return write_report(self, folder)
 
-# %% ../../nbs/evaluation/07_report_files.ipynb #468471f6
+# %% ../../nbs/evaluation/07_report_files.ipynb #439a71ce
 _HEAD = ("<!doctype html><meta charset='utf-8'><title>{title}</title><style>"
          "body{{font:15px sans-serif;max-width:60em;margin:2em auto}}td,th{{padding:2px 8px;text-align:left}}"
          "</style><h1>{title}</h1>")
@@ -103,7 +104,7 @@ def _markdown(frame) -> str:
         lines.append([f"{v:.4g}" if isinstance(v, float) else str(v) for v in row])
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
-# %% ../../nbs/evaluation/07_report_files.ipynb #43266c3e
+# %% ../../nbs/evaluation/07_report_files.ipynb #897b904e
 def _markdown_page(report) -> str:
     "Write a report in Markdown; its figures are files next to it."
     tables = {"PSNR (dB) with 95 % interval / SSIM": report.wide().fillna("")} | _further_tables(report)
@@ -129,7 +130,7 @@ def _html_page(report, folder) -> str:
     parts.append(f"<h2>Where this comes from</h2><pre>{escape(json.dumps(report.origin, indent=1))}</pre>")
     return "\n".join(parts) + "\n"
 
-# %% ../../nbs/evaluation/07_report_files.ipynb #76425ec3
+# %% ../../nbs/evaluation/07_report_files.ipynb #7a46f3b6
 def refuse_other_report(
     folder: str | Path,  # where a report is to be written
     settings: Mapping[str, Any],  # of that report
@@ -146,7 +147,7 @@ def refuse_other_report(
     raise ValueError(f"{folder} holds another report, on {old.get('name', 'an unknown model')}, "
                      f"which differs in {', '.join(differ)}; choose another folder")
 
-# %% ../../nbs/evaluation/07_report_files.ipynb #24737805
+# %% ../../nbs/evaluation/07_report_files.ipynb #b2b96445
 def write_report(
     report: Report,  # what was measured
     folder: str | Path,  # is made; a report with the same settings in it is replaced, any other is refused
