@@ -272,6 +272,7 @@ def next_to_thesis(
                  (name, "here minus thesis"): (here - there).to_dict()}
     return pd.DataFrame.from_dict(rows, orient="index")[main.radii]
 
+# %% ../../nbs/study/12_main_table.ipynb #4bc7a62f
 def on_thesis_numbers(
     main: MainTable,  # rows
 ) -> list[str]:  # two paragraphs
