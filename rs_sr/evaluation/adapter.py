@@ -16,11 +16,10 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import interpolate
 from ..data import SRDataset
 from ..metrics import psnr
 from ..models import Interpolation
-from ..physics import IMAGENET_MINI, Normalization, enlargement_matrix
+from ..physics import IMAGENET_MINI, Normalization, enlargement_matrix, resize
 from ..runtime import frozen
 
 # %% ../../nbs/evaluation/06_adapter.ipynb #2347dbb5
@@ -82,8 +81,9 @@ class DeclaredPairs:
         "Make several pairs at once."
         hr = self.dataset.normalization.to_pixels(self.dataset.batch(indices, device)[1], clamp=True)
         if self.channels == 1: hr = (hr * hr.new_tensor(_LUMA)[:, None, None]).sum(1, keepdim=True)
-        y = interpolate(hr, scale_factor=1 / self.scale, mode=self.kernel, antialias=True)
-        if self.enlarged: y = interpolate(y, scale_factor=self.scale, mode="bilinear")
+        height, width = hr.shape[-2:]
+        y = resize(hr, height // self.scale, width // self.scale, kernel=self.kernel)
+        if self.enlarged: y = resize(y, height, width)
         return self.normalization.to_model(y), self.normalization.to_model(hr)
 
 # %% ../../nbs/evaluation/06_adapter.ipynb #6466b1e3

@@ -15,7 +15,6 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import interpolate
 from ..attacks import attack_ensemble, pgd, random_in_ball, squared_error, top_singular_direction
 from ..data import SRDataset, sample_photos
 from .adapter import Adapter, DeclaredPairs, declared, interpolation_rows
@@ -25,7 +24,7 @@ from .report_files import Report, refuse_other_report
 from .statistics import summarise
 from ..metrics import mse, psnr, ssim
 from ..models import UNetSR
-from ..physics import IMAGENET_MINI, Normalization, eps_from_rel
+from ..physics import IMAGENET_MINI, Normalization, eps_from_rel, resize
 from ..runtime import derive_seed, device_of, fingerprint, frozen, generator, kept_memory, progress
 from ..runtime import provenance
 from ..smoothing import SmoothedModel
@@ -40,7 +39,7 @@ class _Shipped(nn.Module):
 
     def forward(self, y):
         pixels = self.normalization.to_pixels(y)
-        if self.scale > 1: pixels = interpolate(pixels, scale_factor=self.scale, mode="bilinear")
+        pixels = resize(pixels, *(n * self.scale for n in pixels.shape[-2:]))
         output = IMAGENET_MINI.to_pixels(self.net(IMAGENET_MINI.to_model(pixels.expand(-1, 3, -1, -1))))
         return self.normalization.to_model(output if y.shape[1] == 3 else output.mean(1, keepdim=True))
 
@@ -242,7 +241,7 @@ def _pictures(run, i, eps_rel):
     y, x = run.pairs.batch([i], run.device)
     attacked, bilinear = run.worst[i, eps_rel], run.plain["bilinear"]
     to_pixels = run.pairs.normalization.to_pixels
-    def shown(z): return interpolate(to_pixels(z), size=x.shape[-2:], mode="nearest").clamp(0, 1)
+    def shown(z): return resize(to_pixels(z), *x.shape[-2:], kernel="nearest").clamp(0, 1)
     drawn = {"measurement": shown(y), "attacked": shown(attacked), "output": _pixels(run, run.f, y),
              "output, attacked": _pixels(run, run.f, attacked),
              "bilinear, attacked": _pixels(run, bilinear, bilinear.attack(y, x, eps_from_rel(eps_rel, y)))}

@@ -16,11 +16,10 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import interpolate
 from ..attacks import cosine_steps, pgd, smooth_pgd
 from ..data import center_region, image_extensions, load_photo, sample_photos
 from ..models import load_network, pretrained_models, projected, record_of
-from ..physics import IMAGENET_MINI, check_scale, degrade, eps_from_rel
+from ..physics import IMAGENET_MINI, check_scale, degrade, eps_from_rel, resize
 from ..runtime import inference_copy
 from ..smoothing import SmoothedModel
 
@@ -131,8 +130,7 @@ def square_photo(
     shrink = max(1.0, min(height, width) / (2 * side))
     image = torch.from_numpy(np.array(photo)).permute(2, 0, 1)[None].float() / 255
     if shrink > 1:
-        size = [round(height / shrink), round(width / shrink)]
-        image = interpolate(image, size=size, mode="bilinear", antialias=True)
+        image = resize(image, round(height / shrink), round(width / shrink))
     center = center_region(image[0].permute(1, 2, 0).numpy(), side)
     return torch.from_numpy(center.copy()).permute(2, 0, 1)[None]
 
