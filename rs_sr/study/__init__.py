@@ -23,7 +23,7 @@ __all__ = ['FIRST', 'LATER', 'LEAST', 'LONG', 'RADII', 'SECOND', 'SIGMAS_F', 'TE
            'on_all_photographs', 'on_hidden_attacks', 'on_longer_training', 'on_photographs', 'on_second_seeds',
            'on_training_mode', 'on_training_sets', 'on_yardsticks', 'pair_of', 'progress_of_the_grid', 'ssim_reasons',
            'MainTable', 'both_metrics', 'by_radius', 'changed_weights', 'claim_word', 'over_rival', 'rival_table',
-           'join_main_table', 'next_to_thesis', 'on_adversarial_training', 'on_best_noise', 'on_clean',
+           'on_settings', 'join_main_table', 'next_to_thesis', 'on_adversarial_training', 'on_best_noise', 'on_clean',
            'on_interpolation', 'on_small_attacks', 'on_thesis_numbers', 'over_adversarial_strongest',
            'over_bilinear_strongest', 'quality_table', 'read_main_table', 'smoothed_minus_adversarial', 'DrawsFit',
            'cost_of_one_level', 'fit_draws', 'gain_of_smoothing', 'held_out', 'held_out_difference', 'loss_of_draws',
@@ -74,7 +74,7 @@ from rs_sr.study.findings import (
 )
 from rs_sr.study.main_table import (
     MainTable, both_metrics, by_radius, changed_weights, claim_word, over_rival, rival_table,
-    how_measured, join_main_table, next_to_thesis, on_adversarial_training, on_best_noise, on_clean,
+    on_settings, join_main_table, next_to_thesis, on_adversarial_training, on_best_noise, on_clean,
     on_interpolation, on_small_attacks, on_thesis_numbers, over_adversarial_strongest,
     over_bilinear_strongest, quality_table, read_main_table, smoothed_minus_adversarial,
 )
@@ -108,7 +108,7 @@ _all_ = [
     "on_hidden_attacks", "on_longer_training", "on_photographs", "on_second_seeds",
     "on_training_mode", "on_training_sets", "on_yardsticks", "pair_of", "progress_of_the_grid",
     "ssim_reasons", "MainTable", "both_metrics", "by_radius", "changed_weights", "claim_word",
-    "over_rival", "rival_table", "how_measured", "join_main_table", "next_to_thesis",
+    "over_rival", "rival_table", "on_settings", "join_main_table", "next_to_thesis",
     "on_adversarial_training", "on_best_noise", "on_clean", "on_interpolation", "on_small_attacks",
     "on_thesis_numbers", "over_adversarial_strongest", "over_bilinear_strongest", "quality_table",
     "read_main_table", "smoothed_minus_adversarial", "DrawsFit", "cost_of_one_level", "fit_draws",

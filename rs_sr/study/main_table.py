@@ -6,7 +6,7 @@
 __all__ = ['MainTable', 'join_main_table', 'read_main_table', 'over_rival', 'by_radius', 'rival_table', 'quality_table',
            'on_clean', 'on_interpolation', 'on_small_attacks', 'over_bilinear_strongest', 'over_adversarial_strongest',
            'claim_word', 'smoothed_minus_adversarial', 'both_metrics', 'on_adversarial_training', 'on_best_noise',
-           'next_to_thesis', 'on_thesis_numbers', 'changed_weights', 'how_measured']
+           'next_to_thesis', 'on_thesis_numbers', 'changed_weights', 'on_settings']
 
 # %% ../../nbs/study/12_main_table.ipynb #e7ed65c3
 from dataclasses import dataclass
@@ -299,7 +299,7 @@ def changed_weights(
     found = main.networks.groupby("model", sort=False).weights.unique().items()
     return [name for name, weights in found if list(weights) != [fingerprint(load_network(name))]]
 
-def how_measured(
+def on_settings(
     main: MainTable,  # rows
 ) -> str:  # Markdown list
     "Describe photographs, networks, attack and smoothing."
