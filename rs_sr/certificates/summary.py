@@ -71,5 +71,5 @@ def certificate_text(
     return "\n\n".join(blocks) + (
         "\n\nOne image, model and sigma is a family of certificates: all of its radii and estimators hold at "
         f"once with probability 1 - alpha, alpha = {alpha:g}.\nAmong the {n} families here at most "
-        f"{n*alpha:.2g} are expected to be wrong; for all to be right at once, alpha = {n*alpha:.2g}. Medians "
-        "and centers of a few draws fail at each use with probability alpha more.")
+        f"{n*alpha:.2g} are expected to be wrong; for all to be right at once, alpha = {n*alpha:.2g}. "
+        "Medians and centers of a few draws fail at each use with probability alpha more.")

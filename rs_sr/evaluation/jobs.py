@@ -20,10 +20,11 @@ KEY = ["model", "image", "scale", "eps_rel", "attack", "steps", "sigma_g", "k", 
 METRICS = ["mse", "psnr", "ssim"]
 COLUMNS = [*KEY, "weights", *METRICS, *RECORD]
 
-_TYPES = {**dict.fromkeys(("scale", "steps", "k", "seed"), int), **dict.fromkeys(("eps_rel", "sigma_g", *METRICS), float)}
+_INTEGERS: dict[str, Any] = dict.fromkeys(("scale", "steps", "k", "seed"), int)
+_FLOATS: dict[str, Any] = dict.fromkeys(("eps_rel", "sigma_g", *METRICS), float)
 _RECORD_TYPES: dict[str, Any] = {f.name: f.type for f in fields(Record) if f.name in RECORD}
 _DEFAULTS = {name: value for name, value in asdict(Record()).items() if name in RECORD}
-SCHEMA = Schema({c: (_TYPES | _RECORD_TYPES).get(c, str) for c in COLUMNS}, KEY, _DEFAULTS)
+SCHEMA = Schema({c: (_INTEGERS | _FLOATS | _RECORD_TYPES).get(c, str) for c in COLUMNS}, KEY, _DEFAULTS)
 
 # %% ../../nbs/evaluation/01_jobs.ipynb #4e71108c
 @dataclass(frozen=True)
@@ -84,7 +85,8 @@ def numbers(
 
 def levels_of(
     models: Mapping[str, nn.Module],  # estimators, by name
-    sigma_g: float | Sequence[float] | Mapping[str, Sequence[float]],  # one level, several, or those of each model
+    # one level, several, or those of each model
+    sigma_g: float | Sequence[float] | Mapping[str, Sequence[float]],
 ) -> dict[str, tuple[float, ...]]:  # levels of each model that is named
     "Read which levels each model gets."
     if not isinstance(sigma_g, Mapping): return {name: numbers(sigma_g) for name in models}
@@ -104,10 +106,12 @@ def check_settings(
 ) -> None:
     "Refuse what makes no sense."
     attack_name(None, attack, 0)
-    if precision not in ("float32", "bf16"): raise ValueError(f'precision must be "float32" or "bf16", got {precision!r}')
+    if precision not in ("float32", "bf16"):
+        raise ValueError(f'precision must be "float32" or "bf16", got {precision!r}')
     if not len(eps_rel) or min(eps_rel) < 0:
         raise ValueError(f"eps_rel needs at least one radius and none below 0, got {list(eps_rel)}")
-    if (steps is not None and steps < 1) or k < 1 or not len(images):
-        raise ValueError(f"steps, k and the number of images must be at least 1, got {steps}, {k} and {len(images)}")
+    counts = (1 if steps is None else steps, k, len(images))
+    if min(counts) < 1:
+        raise ValueError(f"steps, k and the number of images must be at least 1, got {counts}")
     if any(min(some, default=0) < 0 for some in levels.values()):
         raise ValueError(f"sigma_g must not be negative, got {dict(levels)}")

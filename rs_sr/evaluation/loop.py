@@ -17,8 +17,8 @@ from .jobs import check_settings, Job, levels_of, METRICS, numbers, plan_jobs, S
 from .protocol import attack_batch, reconstruct
 from ..metrics import mse, psnr, ssim
 from ..models import interpolations, is_exact, record_columns
-from rs_sr.runtime import (derive_seed, device_of, fingerprint, frozen, generator, kept_memory, named, progress, Table,
-    Team)
+from rs_sr.runtime import (derive_seed, device_of, fingerprint, frozen, generator, kept_memory, named, progress,
+    Table, Team)
 
 # %% ../../nbs/evaluation/03_loop.ipynb #24d34ed2
 @dataclass
@@ -49,7 +49,8 @@ class Work:
         todo = [(job, part) for job, part in left if job.sigma_g]
         costs = [job.cost(self.attack_k) * len(part) for job, part in todo]
         mine = [todo[i] for i in self.table.team.share(costs)]
-        with progress(total=sum(len(part) for _, part in mine), desc="evaluating", unit="image", quiet=quiet) as bar:
+        total = sum(len(part) for _, part in mine)
+        with progress(total=total, desc="evaluating", unit="image", quiet=quiet) as bar:
             _compute(self, mine, bar)
         self.table.exchange()
 
@@ -83,26 +84,29 @@ def _rows(job: Job, work: Work, part: Sequence[int], y: Tensor, x: Tensor) -> It
             scores = {m: round(v, 8 if m == "mse" else 6) for m, v in zip(METRICS, values)}
             yield job.key(work.dataset.names[i], sigma_g) | known | scores
 
+# %% ../../nbs/evaluation/03_loop.ipynb #ae292b24
 def _scores(job: Job, work: Work, part: Sequence[int], y: Tensor, x: Tensor) -> list:  # levels x images x METRICS
     "Attack one batch of images and rate the outputs."
     model, normalization = work.models[job.model], work.dataset.normalization
-    half = torch.autocast(y.device.type, torch.bfloat16, enabled=work.precision == "bf16" and not is_exact(model))
+    low = work.precision == "bf16" and not is_exact(model)
+    half = torch.autocast(y.device.type, torch.bfloat16, enabled=low)
     target = normalization.to_pixels(x, clamp=True)
     seeds = [derive_seed(job.seed, i, bits=32) for i in part]
     with half: attacked, output = _attacked(job, work, part, y, x)
     found = []
     for sigma_g in job.sigma_g:
-        if output is not None and not sigma_g: pixels = normalization.to_pixels(output.float(), clamp=True)
-        else:
+        if output is None or sigma_g:
             with half: pixels = reconstruct(model, attacked, sigma_g, job.k, normalization, seeds)
+        else: pixels = normalization.to_pixels(output.float(), clamp=True)
         found.append(torch.stack([mse(pixels, target), psnr(pixels, target), ssim(pixels, target)], 1))
     return torch.stack(found).tolist()
 
-def _attacked(job: Job, work: Work, part: Sequence[int], y: Tensor, x: Tensor) -> tuple[Tensor, Tensor | None]:
+def _attacked(job: Job, work: Work, part: Sequence[int], y: Tensor, x: Tensor):  # -> what `attack_batch` returns
     "Attack one batch, and return the output of f where the attack knows it anyway."
+    rng = generator(y.device, job.seed, int(job.eps_rel * 1e6), part[0])
     return attack_batch(work.models[job.model], y, x, job.eps_rel, job.attack, steps=job.steps,
         sigma_g=job.sigma_g[0], attack_k=work.attack_k, surrogates=work.surrogates.get(job.model, ()),
-        generator=generator(y.device, job.seed, int(job.eps_rel * 1e6), part[0]), return_output=0.0 in job.sigma_g)
+        generator=rng, return_output=0.0 in job.sigma_g)
 
 # %% ../../nbs/evaluation/03_loop.ipynb #e385e09f
 @contextmanager
@@ -134,11 +138,11 @@ def opened(
 
 # %% ../../nbs/evaluation/03_loop.ipynb #7c5f6aa3
 def evaluate(
-    models: nn.Module | Mapping[str, nn.Module],  # estimators in model space, by name; a single one is named "model"
+    models: nn.Module | Mapping[str, nn.Module],  # estimators in model space, by name; a single one: "model"
     dataset: SRDataset,  # pairs, named by file
     eps_rel: float | Sequence[float],  # relative attack radii; 0: not attacked
     *,
-    # "pgd": on the network f; "smooth_pgd": on g, for each sigma_g > 0; "ensemble": the worst of many, on f and on g
+    # "pgd": on the network f; "smooth_pgd": on g, for each sigma_g > 0; "ensemble": the worst of many on either
     attack: str = "pgd",
     steps: int | None = None,  # of the attack, or passes of the ensemble; None: 10, 40, and 200 (1000 on g)
     # smoothing levels, model units, or those of each model; 0: no smoothing
@@ -151,7 +155,7 @@ def evaluate(
     images: Sequence[int] | None = None,  # which images; None: all
     out: str | Path | None = None,  # CSV that collects the rows and makes the run resumable; None: only return them
     batch_size: int | None = None,  # images attacked at a time; None: 4, on a GPU 64
-    # "float32", or "bf16": networks in bfloat16, for GPUs that have it; losses, sums and metrics stay in float32
+    # "float32", or "bf16": networks in bfloat16, for GPUs; losses, sums and metrics stay in float32
     precision: str = "float32",
     seed: int = 0,  # of random starts and smoothing noise
     device: str | torch.device | None = None,  # None: where the models are
@@ -162,8 +166,8 @@ def evaluate(
     images = list(range(len(dataset))) if images is None else [int(i) for i in images]
     check_settings(radii, levels, images, attack=attack, steps=steps, k=k, precision=precision)
     if baselines: models = interpolations(dataset) | models
-    plan = plan_jobs(models, radii, levels, attack=attack, steps=steps, k=k, seed=seed, scale=dataset.scale)
-    jobs = list(plan)
+    options = dict(attack=attack, steps=steps, k=k, seed=seed, scale=dataset.scale)
+    jobs = list(plan_jobs(models, radii, levels, **options))
     with opened(models, dataset, images, out=out, device=device, attack_k=attack_k, precision=precision,
                 surrogates=surrogates, batch_size=batch_size) as (work, parts):
         work.run([(job, part) for part in parts for job in jobs])

@@ -67,8 +67,10 @@ def attack_batch(
     g = SmoothedModel(model, sigma_g, attack_k) if sigma_g else model
     with _repeatable(y, generator.initial_seed()):
         if attack == "ensemble":
-            return attack_ensemble(g, y, x, eps, passes=steps, surrogates=surrogates, generator=generator).y, None
-        return smooth_pgd(cast(SmoothedModel, g), y, x, eps, k=attack_k, steps=steps, generator=generator), None
+            found = attack_ensemble(g, y, x, eps, passes=steps, surrogates=surrogates, generator=generator)
+            return found.y, None
+        smoothed = cast(SmoothedModel, g)
+        return smooth_pgd(smoothed, y, x, eps, k=attack_k, steps=steps, generator=generator), None
 
 @contextmanager
 def _repeatable(y: Tensor, seed: int) -> Iterator[None]:
@@ -84,7 +86,8 @@ def reconstruct(
     sigma_g: float,  # smoothing level, model units; 0: f itself
     k: int,  # draws
     normalization: Normalization,  # of the photographs; gives the range to which each draw is clamped
-    seed: int | Sequence[int],  # of the noise; one for each measurement makes its noise independent of its batch
+    # of the noise; one for each measurement makes its noise independent of its batch
+    seed: int | Sequence[int],
 ) -> Tensor:  # (B, 3, H, W) in pixels, [0, 1]
     "Reconstruct measurements with f, or with g as the evaluation uses it."
     if sigma_g: model = SmoothedModel(model, sigma_g, k, clamp=normalization.model_range(), seed=seed)
@@ -97,7 +100,8 @@ def smooth(
     sigma_g: float,  # smoothing level, model units; 0: f itself
     k: int,  # draws
     dataset: SRDataset,  # whose normalisation holds
-    seed: int | Sequence[int],  # of the noise; one for each measurement makes its noise independent of its batch
+    # of the noise; one for each measurement makes its noise independent of its batch
+    seed: int | Sequence[int],
 ) -> Tensor:  # (B, 3, H, W) in pixels, [0, 1]
     "Reconstruct a single batch with f or g."
     with frozen(model, y): return reconstruct(model, y, sigma_g, k, dataset.normalization, seed)

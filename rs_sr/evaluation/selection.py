@@ -11,19 +11,23 @@ import numpy as np
 
 # %% ../../nbs/evaluation/04_selection.ipynb #73a1b17d
 def beaten(
-    scores: Mapping[float, np.ndarray],  # level -> (n, metrics), the larger the better, the same n images for all
+    # level -> (n, metrics), the larger the better, the same n images for all
+    scores: Mapping[float, np.ndarray],
     total: int,  # images there will be
     error: float = 1e-3,  # probability alpha of the formula
 ) -> set:  # levels that can no longer have the best mean in any of the metrics
     "Compare every two levels, image by image."
     from scipy.stats import t
-    if len({np.shape(s) for s in scores.values()}) > 1: raise ValueError(f"all levels need scores of the same images, got {[np.shape(s) for s in scores.values()]}; leave out levels that were dropped")
+    if len(shapes := {np.shape(s) for s in scores.values()}) > 1:
+        raise ValueError(f"all levels need scores of the same images, got {shapes}; "
+                         "leave out levels that were dropped")
     table = np.stack(list(scores.values()))  # (levels, n, metrics)
     n = table.shape[1]
     if n < 4 or n >= total: return set()
     with np.errstate(invalid="ignore"):  # the PSNR of equal images is infinite
         ahead = table[:, None] - table  # (rivals, levels, n, metrics)
-        bound = ahead.mean(2) - t.ppf(1 - error, n - 1) * ahead.std(2, ddof=1) * np.sqrt((1 - n / total) / n)
+        error_of_mean = ahead.std(2, ddof=1) * np.sqrt((1 - n / total) / n)
+        bound = ahead.mean(2) - t.ppf(1 - error, n - 1) * error_of_mean
     return {level for level, lost in zip(scores, (bound > 0).any(0).all(1)) if lost}
 
 # %% ../../nbs/evaluation/04_selection.ipynb #e9b2f021
@@ -35,8 +39,10 @@ class Race:
         error: float = 1e-3,  # of one comparison
         metrics: Sequence[str] = ("psnr", "ssim", "mse"),  # which may decide in the end
     ):
-        if unknown := set(metrics) - {"psnr", "ssim", "mse"}: raise ValueError(f"metrics must be psnr, ssim or mse, got {sorted(unknown)}")
-        self.total, self.error, self.metrics = total, error, metrics
+        if unknown := sorted(set(metrics) - {"psnr", "ssim", "mse"}):
+            raise ValueError(f"metrics must be psnr, ssim or mse, got {unknown}")
+        self.total, self.error = total, error
+        self.metrics = metrics
         self.scores: dict[tuple, dict[float, np.ndarray]] = {key: {} for key in levels}
         self.alive = {key: set(some) for key, some in levels.items()}
         self.overall = {model: set(some) for (model, _), some in levels.items()}
@@ -45,35 +51,57 @@ class Race:
         "List the levels to be measured next."
         return tuple(sorted(self.alive[model, radius] | self.overall[model]))
 
-    def take(self, model: str, radius: float, level: float, rows: list[dict]):  # with the metrics; of the same images for all levels
+    def take(self,
+        model: str,
+        radius: float,
+        level: float,
+        rows: list[dict],  # with the metrics; of the same images for all levels
+    ) -> None:
         "Take the results of a level on a batch of images."
-        new, scores = np.array([[-row[m] if m == "mse" else row[m] for m in self.metrics] for row in rows]), self.scores[model, radius]
+        new = np.array([[-row[m] if m == "mse" else row[m] for m in self.metrics] for row in rows])
+        scores = self.scores[model, radius]
         scores[level] = np.concatenate([scores[level], new]) if level in scores else new
 
-    def judge(self):
+    def judge(self) -> None:
         "Drop what can no longer win."
         for model, levels in self.overall.items():
             radii = [scores for (name, _), scores in self.scores.items() if name == model]
-            levels -= beaten({s: np.mean([scores[s] for scores in radii], 0) for s in levels}, self.total, self.error)
-        for key, levels in self.alive.items(): levels -= beaten({s: self.scores[key][s] for s in levels}, self.total, self.error)
+            means = {s: np.mean([scores[s] for scores in radii], 0) for s in levels}
+            levels -= beaten(means, self.total, self.error)
+        for key, levels in self.alive.items():
+            levels -= beaten({s: self.scores[key][s] for s in levels}, self.total, self.error)
 
 # %% ../../nbs/evaluation/04_selection.ipynb #241fbac4
 THESIS_SIGMAS = (0, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 0.6, 0.7, 0.75, 0.8, 0.9, 1, 1.1, 1.2)
 
 # %% ../../nbs/evaluation/04_selection.ipynb #629f0aa1
+def _complete(frame, metric: str):
+    "Mean score of each level at each radius, and of these the levels that were measured on all images."
+    signed = frame.assign(score=-frame[metric] if metric == "mse" else frame[metric])
+    groups = signed.groupby(["model", "eps_rel", "sigma_g"])
+    levels = groups.agg(score=("score", "mean"), n=("image", "nunique")).reset_index()
+    images = frame.groupby("model").image.nunique()
+    return levels, levels[levels.n == levels.model.map(images)]
+
+def _over_radii(levels, full):
+    "Mean over the radii of levels that are complete at all of them."
+    radii = levels.groupby("model").eps_rel.nunique()
+    overall = full.groupby(["model", "sigma_g"]).score.agg(["mean", "size"]).reset_index()
+    return overall[overall["size"] == overall.model.map(radii)]
+
 def best_sigma_g(
     frame,  # DataFrame from `tune_sigma_g`
     metric: str = "ssim",  # "ssim", as in the thesis, "psnr" or "mse"
 ):  # -> DataFrame: model, one column a radius, and "all" for the best mean over the radii
     "Pick the smoothing level with the best mean among those that were measured on all images."
-    if metric not in ("psnr", "ssim", "mse"): raise ValueError(f'metric must be "psnr", "ssim" or "mse", got {metric!r}')
-    signed = frame.assign(score=-frame[metric] if metric == "mse" else frame[metric])
-    levels = signed.groupby(["model", "eps_rel", "sigma_g"]).agg(score=("score", "mean"), n=("image", "nunique")).reset_index()
-    full = levels[levels.n == levels.model.map(frame.groupby("model").image.nunique())]
-    radii = levels.groupby("model").eps_rel.nunique()
-    overall = full.groupby(["model", "sigma_g"]).score.agg(["mean", "size"]).reset_index()
-    overall = overall[overall["size"] == overall.model.map(radii)]
-    if set(zip(full.model, full.eps_rel)) != set(zip(levels.model, levels.eps_rel)) or set(overall.model) != set(levels.model):
-        raise ValueError("at some radius no level was measured on all images, so the frame is not a finished tuning; run tune_sigma_g again with the same out")
-    each = full.pivot(index=["model", "eps_rel"], columns="sigma_g", values="score").idxmax(axis=1).unstack("eps_rel")
-    return each.assign(all=overall.pivot(index="model", columns="sigma_g", values="mean").idxmax(axis=1))
+    if metric not in ("psnr", "ssim", "mse"):
+        raise ValueError(f'metric must be "psnr", "ssim" or "mse", got {metric!r}')
+    levels, full = _complete(frame, metric)
+    overall = _over_radii(levels, full)
+    found, wanted = (set(zip(some.model, some.eps_rel)) for some in (full, levels))
+    if found != wanted or set(overall.model) != set(levels.model):
+        raise ValueError("at some radius no level was measured on all images, so the frame is not a finished tuning; "
+                         "run tune_sigma_g again with the same out")
+    each = full.pivot(index=["model", "eps_rel"], columns="sigma_g", values="score").idxmax(axis=1)
+    best = overall.pivot(index="model", columns="sigma_g", values="mean").idxmax(axis=1)
+    return each.unstack("eps_rel").assign(all=best)

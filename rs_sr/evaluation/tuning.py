@@ -27,13 +27,14 @@ def _round(work: Work, race: Race, jobs: Sequence[Job], part: list[int]) -> None
             rows = [work.table.rows[key] for key in work.keys(job, part, level)]
             race.take(job.model, job.eps_rel, level, rows)
     race.judge()
-    race.alive, race.overall = work.table.team.first((race.alive, race.overall))  # one process decides for all
+    # one process decides for all
+    race.alive, race.overall = work.table.team.first((race.alive, race.overall))
 
 def tune_sigma_g(
     models: nn.Module | Mapping[str, nn.Module],  # base estimators, by name; a single one is named "model"
     dataset: SRDataset,  # validation pairs, never the ones that are reported
     sigma_g: float | Sequence[float] = THESIS_SIGMAS,  # levels to try, model units
-    eps_rel: float | Sequence[float] = (0, 0.01, 0.02, 0.035, 0.05, 0.1, 0.2),  # relative radii to try them at
+    eps_rel: float | Sequence[float] = (0, 0.01, 0.02, 0.035, 0.05, 0.1, 0.2),  # relative radii
     *,
     steps: int = 10,  # of the attack on f, as in the thesis
     k: int = 8,  # draws; antithetic pairs make few enough for a comparison on common noise
@@ -53,12 +54,13 @@ def tune_sigma_g(
     images = range(len(dataset)) if images is None else images
     images = [int(images[i]) for i in np.random.default_rng(seed).permutation(len(images))]
     check_settings(radii, levels, images, attack="pgd", steps=steps, k=k, precision=precision)
-    plan = plan_jobs(models, radii, levels, attack="pgd", steps=steps, k=k, seed=seed, scale=dataset.scale)
-    jobs = list(plan)
+    options = dict(attack="pgd", steps=steps, k=k, seed=seed, scale=dataset.scale)
+    jobs = list(plan_jobs(models, radii, levels, **options))
     starts = {(job.model, job.eps_rel): job.sigma_g for job in jobs}
     race = Race(starts, len(images), error, (metric,) if metric else METRICS)
     with opened(models, dataset, images, out=out, attack_k=0, precision=precision, batch_size=batch_size,
                 usual=(2, 32)) as (work, parts):
         if not drop: work.run([(job, part) for part in parts for job in jobs])
-        for part in progress(parts if drop else [], desc="tuning", unit="batch"): _round(work, race, jobs, part)
+        rounds = progress(parts if drop else [], desc="tuning", unit="batch")
+        for part in rounds: _round(work, race, jobs, part)
     return work.frame()
