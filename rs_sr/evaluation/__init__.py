@@ -15,29 +15,37 @@ __all__ = ['attack_batch', 'attack_name', 'ATTACKS_TO_CHOOSE', 'reconstruct', 's
            'grid_table', 'grid_text', 'interpolation_text', 'protocol_text']
 
 # %% ../../nbs/evaluation/index.ipynb #17442145
-from .protocol import attack_batch, attack_name, ATTACKS_TO_CHOOSE, reconstruct, smooth, usual_steps
-from rs_sr.evaluation.jobs import (check_settings, COLUMNS, Job, KEY, levels_of, METRICS, numbers, plan_jobs,
-    SCHEMA)
-from .statistics import (Interval, interval, intervals, paired_difference, SETTING, summarise,
-    summarise_difference, verdict, verdicts, worst_case)
+from .protocol import (
+    attack_batch, attack_name, ATTACKS_TO_CHOOSE, reconstruct, smooth, usual_steps)
+from .jobs import (
+    check_settings, COLUMNS, Job, KEY, levels_of, METRICS, numbers, plan_jobs, SCHEMA)
+from rs_sr.evaluation.statistics import (
+    Interval, interval, intervals, paired_difference, SETTING, summarise, summarise_difference, verdict,
+    verdicts, worst_case)
 from .loop import evaluate, opened, Work
 from .selection import beaten, best_sigma_g, Race, THESIS_SIGMAS
 from .tuning import tune_sigma_g
-from .adapter import Adapter, declared, DeclaredPairs, Enlargement, interpolation_rows, load_model, RANGES
+from .adapter import (
+    Adapter, declared, DeclaredPairs, Enlargement, interpolation_rows, load_model, RANGES)
 from .report_files import bold_where, refuse_other_report, Report, write_report
 from .findings import Measured, report_figure, sentences
 from .report import ReportSettings, robustness_report
 from .certified import (
     CertificateTable, attacked_table, attacks_text, best_estimators, best_median, best_table, best_text,
-    certificate_cost, certificate_rows, certified_difference, certified_table, compare_with_interpolation, cost_text,
-    difference_table, grid_table, grid_text, interpolation_text, protocol_text)
+    certificate_cost, certificate_rows, certified_difference, certified_table, compare_with_interpolation,
+    cost_text, difference_table, grid_table, grid_text, interpolation_text, protocol_text)
 
 # %% ../../nbs/evaluation/index.ipynb #cd7905a4
-_all_ = ["attack_batch", "attack_name", "ATTACKS_TO_CHOOSE", "reconstruct", "smooth", "usual_steps",
-         "check_settings", "COLUMNS", "Job", "KEY", "levels_of", "METRICS", "numbers", "plan_jobs", "SCHEMA",
-         "Interval", "interval", "intervals", "paired_difference", "SETTING", "summarise", "summarise_difference", "verdict", "verdicts", "worst_case", "evaluate", "opened", "Work", "beaten", "best_sigma_g", "Race", "THESIS_SIGMAS", "tune_sigma_g", "Adapter", "declared", "DeclaredPairs", "Enlargement", "interpolation_rows", "load_model", "RANGES", "bold_where", "refuse_other_report",
-         "Report", "write_report", "Measured", "report_figure", "sentences", "ReportSettings", "robustness_report",
-         "CertificateTable", "attacked_table", "attacks_text", "best_estimators", "best_median",
-         "best_table", "best_text", "certificate_cost", "certificate_rows", "certified_difference",
-         "certified_table", "compare_with_interpolation", "cost_text", "difference_table", "grid_table",
-         "grid_text", "interpolation_text", "protocol_text"]
+_all_ = [
+    "attack_batch", "attack_name", "ATTACKS_TO_CHOOSE", "reconstruct", "smooth", "usual_steps",
+    "check_settings", "COLUMNS", "Job", "KEY", "levels_of", "METRICS", "numbers", "plan_jobs",
+    "SCHEMA", "Interval", "interval", "intervals", "paired_difference", "SETTING", "summarise",
+    "summarise_difference", "verdict", "verdicts", "worst_case", "evaluate", "opened", "Work",
+    "beaten", "best_sigma_g", "Race", "THESIS_SIGMAS", "tune_sigma_g", "Adapter", "declared",
+    "DeclaredPairs", "Enlargement", "interpolation_rows", "load_model", "RANGES", "bold_where",
+    "refuse_other_report", "Report", "write_report", "Measured", "report_figure", "sentences",
+    "ReportSettings", "robustness_report", "CertificateTable", "attacked_table", "attacks_text",
+    "best_estimators", "best_median", "best_table", "best_text", "certificate_cost",
+    "certificate_rows", "certified_difference", "certified_table", "compare_with_interpolation",
+    "cost_text", "difference_table", "grid_table", "grid_text", "interpolation_text",
+    "protocol_text"]

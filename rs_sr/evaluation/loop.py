@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 import torch
 from torch import Tensor, nn
 from ..data import SRDataset
@@ -17,8 +18,8 @@ from .jobs import check_settings, Job, levels_of, METRICS, numbers, plan_jobs, S
 from .protocol import attack_batch, reconstruct
 from ..metrics import mse, psnr, ssim
 from ..models import interpolations, is_exact, record_columns
-from rs_sr.runtime import (derive_seed, device_of, fingerprint, frozen, generator, kept_memory, named, progress,
-    Table, Team)
+from ..runtime import (derive_seed, device_of, fingerprint, frozen, generator, kept_memory, named,
+    progress, Table, Team)
 
 # %% ../../nbs/evaluation/03_loop.ipynb #24d34ed2
 @dataclass
@@ -85,8 +86,8 @@ def _rows(job: Job, work: Work, part: Sequence[int], y: Tensor, x: Tensor) -> It
             yield job.key(work.dataset.names[i], sigma_g) | known | scores
 
 # %% ../../nbs/evaluation/03_loop.ipynb #ae292b24
-def _scores(job: Job, work: Work, part: Sequence[int], y: Tensor, x: Tensor) -> list:  # levels x images x METRICS
-    "Attack one batch of images and rate the outputs."
+def _scores(job: Job, work: Work, part: Sequence[int], y: Tensor, x: Tensor) -> list:
+    "Attack one batch of images and rate the outputs: levels x images x METRICS."
     model, normalization = work.models[job.model], work.dataset.normalization
     low = work.precision == "bf16" and not is_exact(model)
     half = torch.autocast(y.device.type, torch.bfloat16, enabled=low)
@@ -101,7 +102,7 @@ def _scores(job: Job, work: Work, part: Sequence[int], y: Tensor, x: Tensor) -> 
         found.append(torch.stack([mse(pixels, target), psnr(pixels, target), ssim(pixels, target)], 1))
     return torch.stack(found).tolist()
 
-def _attacked(job: Job, work: Work, part: Sequence[int], y: Tensor, x: Tensor):  # -> what `attack_batch` returns
+def _attacked(job: Job, work: Work, part: Sequence[int], y: Tensor, x: Tensor):
     "Attack one batch, and return the output of f where the attack knows it anyway."
     rng = generator(y.device, job.seed, int(job.eps_rel * 1e6), part[0])
     return attack_batch(work.models[job.model], y, x, job.eps_rel, job.attack, steps=job.steps,
@@ -142,7 +143,7 @@ def evaluate(
     dataset: SRDataset,  # pairs, named by file
     eps_rel: float | Sequence[float],  # relative attack radii; 0: not attacked
     *,
-    # "pgd": on the network f; "smooth_pgd": on g, for each sigma_g > 0; "ensemble": the worst of many on either
+    # "pgd": on the network f; "smooth_pgd": on g, for each sigma_g > 0; "ensemble": the worst of many
     attack: str = "pgd",
     steps: int | None = None,  # of the attack, or passes of the ensemble; None: 10, 40, and 200 (1000 on g)
     # smoothing levels, model units, or those of each model; 0: no smoothing
@@ -153,7 +154,7 @@ def evaluate(
     surrogates: Mapping[str, Sequence[nn.Module]] | None = None,
     baselines: bool = True,  # True: add bilinear and bicubic interpolation under their exact worst case
     images: Sequence[int] | None = None,  # which images; None: all
-    out: str | Path | None = None,  # CSV that collects the rows and makes the run resumable; None: only return them
+    out: str | Path | None = None,  # CSV that collects the rows; rerun with the same file to resume
     batch_size: int | None = None,  # images attacked at a time; None: 4, on a GPU 64
     # "float32", or "bf16": networks in bfloat16, for GPUs; losses, sums and metrics stay in float32
     precision: str = "float32",
@@ -166,7 +167,7 @@ def evaluate(
     images = list(range(len(dataset))) if images is None else [int(i) for i in images]
     check_settings(radii, levels, images, attack=attack, steps=steps, k=k, precision=precision)
     if baselines: models = interpolations(dataset) | models
-    options = dict(attack=attack, steps=steps, k=k, seed=seed, scale=dataset.scale)
+    options: dict[str, Any] = dict(attack=attack, steps=steps, k=k, seed=seed, scale=dataset.scale)
     jobs = list(plan_jobs(models, radii, levels, **options))
     with opened(models, dataset, images, out=out, device=device, attack_k=attack_k, precision=precision,
                 surrogates=surrogates, batch_size=batch_size) as (work, parts):

@@ -100,8 +100,8 @@ def best_sigma_g(
     overall = _over_radii(levels, full)
     found, wanted = (set(zip(some.model, some.eps_rel)) for some in (full, levels))
     if found != wanted or set(overall.model) != set(levels.model):
-        raise ValueError("at some radius no level was measured on all images, so the frame is not a finished tuning; "
-                         "run tune_sigma_g again with the same out")
+        raise ValueError("at some radius no level was measured on all images, so the frame is not a finished "
+                         "tuning; run tune_sigma_g again with the same out")
     each = full.pivot(index=["model", "eps_rel"], columns="sigma_g", values="score").idxmax(axis=1)
     best = overall.pivot(index="model", columns="sigma_g", values="mean").idxmax(axis=1)
     return each.unstack("eps_rel").assign(all=best)

@@ -9,6 +9,7 @@ __all__ = ['tune_sigma_g']
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 import numpy as np
 from torch import nn
 from ..data import SRDataset
@@ -54,7 +55,7 @@ def tune_sigma_g(
     images = range(len(dataset)) if images is None else images
     images = [int(images[i]) for i in np.random.default_rng(seed).permutation(len(images))]
     check_settings(radii, levels, images, attack="pgd", steps=steps, k=k, precision=precision)
-    options = dict(attack="pgd", steps=steps, k=k, seed=seed, scale=dataset.scale)
+    options: dict[str, Any] = dict(attack="pgd", steps=steps, k=k, seed=seed, scale=dataset.scale)
     jobs = list(plan_jobs(models, radii, levels, **options))
     starts = {(job.model, job.eps_rel): job.sigma_g for job in jobs}
     race = Race(starts, len(images), error, (metric,) if metric else METRICS)

@@ -18,6 +18,8 @@ from .rows import read_rows, Schema, write_rows
 from .table import Table
 
 # %% ../../nbs/runtime/index.ipynb #64eb96c9
-_all_ = ["device_of", "named", "frozen", "inference_copy", "free_memory", "kept_memory", "pass_bytes",
-         "derive_seed", "draw_seeds", "family_seed", "generator", "is_main_process", "progress", "Team",
-         "atomic", "checksum", "fingerprint", "locked", "provenance", "read_rows", "Schema", "write_rows", "Table"]
+_all_ = [
+    "device_of", "named", "frozen", "inference_copy", "free_memory", "kept_memory", "pass_bytes",
+    "derive_seed", "draw_seeds", "family_seed", "generator", "is_main_process", "progress", "Team",
+    "atomic", "checksum", "fingerprint", "locked", "provenance", "read_rows", "Schema",
+    "write_rows", "Table"]

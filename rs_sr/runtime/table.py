@@ -90,6 +90,7 @@ def _look(path: Path, schema: Schema) -> _State:
         for shard in _shards(path).values(): state.merge(shard)
     return state
 
+# %% ../../nbs/runtime/07_table.ipynb #25d4d4a1
 def _take_over(path: Path, schema: Schema, team: Team) -> None:
     "Bring the rows of all shards into the table, once everybody has looked at them."
     team.gather()
