@@ -1,67 +1,103 @@
 """Attack the structural similarity of networks of the study, not their squared error.
 
-    python tools/ssim_attack.py DATA RUNS SCALE [PHOTOGRAPHS]    writes data/results/ssim_attack_xSCALE.csv; goes on where it was interrupted
+    python tools/ssim_attack.py DATA RUNS SCALE [PHOTOGRAPHS]
 
-DATA holds photographs in the ImageNet-mini layout, RUNS the networks of `rs_sr_study train`. Networks trained on noise are smoothed at the
-level that the study chose for all radii, the others are not. The attack is APGD on f with 1 - SSIM as its loss, for a smoothed network
-followed by as many steps on g from there (4 draws a step); `steps` are those of one of them. Photographs: those of the first round (6).
+writes data/results/ssim_attack_xSCALE.csv; rerun to resume.
+
+DATA holds photographs in the ImageNet-mini layout, RUNS the networks of `rs_sr_study train`. Networks
+trained on noise are smoothed at the level that the study chose for all radii, the others are not. The
+attack is APGD on f with 1 - SSIM as its loss, for a smoothed network followed by as many steps on g from
+there (4 draws a step); `steps` are those of one of them. Photographs: those of the first round (6).
 """
 import sys
 from pathlib import Path
 
 import pandas as pd
 import torch
-from torch import nn
+from torch import Tensor, nn
 
-from rs_sr.attacks import apgd
-from rs_sr.physics import eps_from_rel
+from rs_sr.attacks import apgd, smooth_pgd, ssim_loss
 from rs_sr.data import SRDataset
-from rs_sr.models import interpolations, record_columns
+from rs_sr.evaluation import SCHEMA, best_sigma_g, smooth
 from rs_sr.metrics import mse, psnr, ssim
-from rs_sr.attacks import ssim_loss
-from rs_sr.evaluation import SCHEMA, smooth
-from rs_sr.runtime import fingerprint
-from rs_sr.runtime import Table
-from rs_sr.evaluation import best_sigma_g
-from rs_sr.attacks import smooth_pgd
+from rs_sr.models import interpolations, record_columns, record_of
+from rs_sr.physics import eps_from_rel
+from rs_sr.runtime import Table, fingerprint, generator, progress
 from rs_sr.smoothing import SmoothedModel
-from rs_sr.runtime import generator
 from rs_sr.study import study_grid, study_models, subset
 
-KINDS, EPS_RELS, STEPS, K, BATCH = ("noise0.2", "noise0.3", "adv0.05", "adv0.1", "edsr-ssim-proj-adv0.02"), (0.05, 0.1, 0.2), 40, 16, 6
-OUT = Path(__file__).resolve().parent.parent / "data" / "results"
+METHODS = ("noise0.2", "noise0.3", "adv0.05", "adv0.1", "edsr-ssim-proj-adv0.02")  # ends of labels
+EPS_REL, STEPS = (0.05, 0.1, 0.2), 40
+K, BATCH = 16, 6
+OUT = Path(__file__).resolve().parents[1] / "data" / "results"
 
 
-def attacked(model: nn.Module, y: torch.Tensor, x: torch.Tensor, eps_rel: float, sigma: float, test: SRDataset, seed: int) -> torch.Tensor:
-    "Find measurements whose answers are least like the ground truth."
-    loss, eps, rng = ssim_loss(test.normalization), eps_from_rel(eps_rel, y), generator(y.device, seed)
-    worst = apgd(model, y, x, eps, steps=STEPS, loss=loss, start=y + 1e-3 * torch.randn(y.shape, generator=rng), generator=rng)
-    return smooth_pgd(SmoothedModel(model, sigma, K), y, x, eps, k=4, steps=STEPS, start=worst, loss=loss, generator=rng) if sigma else worst
+def attacked(
+    model: nn.Module, y: Tensor, x: Tensor, eps: float, sigma_g: float, test: SRDataset, seed: int,
+) -> Tensor:
+    "Find measurements whose reconstructions are least like the ground truth."
+    loss, draws = ssim_loss(test.normalization), generator(y.device, seed)
+    start = y + 1e-3 * torch.randn(y.shape, generator=draws)
+    worst = apgd(model, y, x, eps, steps=STEPS, loss=loss, start=start, generator=draws)
+    if not sigma_g: return worst
+    g = SmoothedModel(model, sigma_g, K)
+    return smooth_pgd(g, y, x, eps, k=4, steps=STEPS, start=worst, loss=loss, generator=draws)
 
 
-if __name__ == "__main__":
+def networks(runs: str, scale: int, done: set[str]) -> dict[str, nn.Module]:
+    "Load the networks; those whose rows are there may be missing."
+    wanted = [label for label in (f"x{scale}-{end}" for end in METHODS) if label in study_grid()]
+    found = study_models(runs, scale, wanted)
+    if missing := set(wanted) - set(found) - done:
+        sys.exit(f"{runs} lacks {', '.join(sorted(missing))}: rs_sr_study train makes them")
+    return found
+
+
+def measured(
+    model: nn.Module, test: SRDataset, part: list[int], eps_rel: float, sigma_g: float,
+) -> list[dict]:
+    "Attack a batch and measure it, image by image."
+    y, x = test.batch(part)
+    z = attacked(model, y, x, eps_from_rel(eps_rel, y), sigma_g, test, part[0])
+    got, target = smooth(model, z, sigma_g, K, test, part), test.normalization.to_pixels(x, clamp=True)
+    values = {m.__name__: m(got, target).tolist() for m in (mse, psnr, ssim)}
+    return [{"image": test.names[i]} | {m: round(v[n], 8 if m == "mse" else 6) for m, v in values.items()}
+            for n, i in enumerate(part)]
+
+
+def chosen_levels(scale: int) -> pd.Series:
+    "Read the smoothing levels that the study chose for all radii."
+    tuning = OUT / f"study_x{scale}_tuning.csv.xz"
+    if not tuning.is_file():
+        made = "rs_sr_study evaluate and tools/release/publish_study.py make it"
+        sys.exit(f"{OUT} lacks {tuning.name}: {made}")
+    return best_sigma_g(pd.read_csv(tuning))["all"]
+
+
+def main() -> None:
+    "Attack what is missing, and print the means."
     if len(sys.argv) not in (4, 5): sys.exit(__doc__)
-    from tqdm.auto import tqdm
-    scale = int(sys.argv[3])
-    test, tuning = SRDataset(sys.argv[1], scale=scale, split="test"), OUT / f"study_x{scale}_tuning.csv.xz"
-    if not tuning.is_file(): sys.exit(f"{OUT} lacks {tuning.name}: rs_sr_study evaluate and tools/publish_study.py make it")
-    wanted, photographs = [n for n in (f"x{scale}-{kind}" for kind in KINDS) if n in study_grid()], subset(len(test), int(sys.argv[4]) if len(sys.argv) == 5 else 6)
-    networks, levels = study_models(sys.argv[2], scale, wanted), best_sigma_g(pd.read_csv(tuning))["all"]
-    done = pd.read_csv(OUT / f"ssim_attack_x{scale}.csv").model if (OUT / f"ssim_attack_x{scale}.csv").is_file() else ()
-    if missing := set(wanted) - set(networks) - set(done): sys.exit(f"{sys.argv[2]} lacks {', '.join(sorted(missing))}: rs_sr_study train makes them")
-    models = {"bilinear": interpolations(test)["bilinear"]} | networks
-    weights = {n: fingerprint(m) for n, m in models.items()}
+    scale, out = int(sys.argv[3]), OUT / f"ssim_attack_x{sys.argv[3]}.csv"
+    test, levels = SRDataset(sys.argv[1], scale=scale, split="test"), chosen_levels(scale)
+    done = set(pd.read_csv(out).model) if out.is_file() else set()
+    models = {"bilinear": interpolations(test)["bilinear"]} | networks(sys.argv[2], scale, done)
+    images = subset(len(test), int(sys.argv[4]) if len(sys.argv) == 5 else 6)
+    parts = [images[i:i + BATCH] for i in range(0, len(images), BATCH)]
+    work = [(name, r, part) for name in models for r in EPS_REL for part in parts]
+    weights = {name: fingerprint(model) for name, model in models.items()}
     about = {"dataset": f"{test.root.name}/test"}
-    results = Table(OUT / f"ssim_attack_x{scale}.csv", SCHEMA, settings={"precision": "float32"}, about=about, weights=weights)
-    work = [(n, r, photographs[i:i + BATCH]) for n in models for r in EPS_RELS for i in range(0, len(photographs), BATCH)]
-    for name, eps_rel, part in tqdm(work, unit="batch"):
-        sigma = float(levels[name]) if "-noise" in name else 0.0
-        key = {"model": name, "scale": scale, "eps_rel": eps_rel, "attack": "ssim", "steps": STEPS, "sigma_g": sigma, "k": K if sigma else 0, "seed": 0}
-        if {(r["model"], r["image"], r["scale"], r["eps_rel"]) for r in results.rows.values()} >= {(name, test.names[i], scale, eps_rel) for i in part}: continue
-        y, x = test.batch(part)
-        answer, target = smooth(models[name], attacked(models[name], y, x, eps_rel, sigma, test, part[0]), sigma, K, test, part), test.normalization.to_pixels(x, clamp=True)
-        for i, *values in zip(part, mse(answer, target).tolist(), psnr(answer, target).tolist(), ssim(answer, target).tolist()):
-            results.add(key | {"image": test.names[i], "weights": weights[name]} | record_columns(models[name]) | {m: round(v, 8 if m == "mse" else 6) for m, v in zip(("mse", "psnr", "ssim"), values)})
-        results.save()
-    results.close()
-    print(results.frame().groupby(["model", "eps_rel"])[["psnr", "ssim"]].mean().round(3).unstack().to_string())
+    with Table(out, SCHEMA, settings={"precision": "float32"}, about=about, weights=weights) as table:
+        for name, eps_rel, part in progress(work, desc="attacking", unit="batch"):
+            wanted = {(name, test.names[i], eps_rel) for i in part}
+            if wanted <= table.pieces("model", "image", "eps_rel"): continue
+            sigma_g = float(levels[name]) if record_of(models[name]).method == "noise" else 0.0
+            key = {"model": name, "scale": scale, "eps_rel": eps_rel, "attack": "ssim", "steps": STEPS,
+                   "sigma_g": sigma_g, "k": K if sigma_g else 0, "seed": 0, "weights": weights[name]}
+            rows = measured(models[name], test, part, eps_rel, sigma_g)
+            table.add(*(key | record_columns(models[name]) | row for row in rows))
+            table.save()
+    means = table.frame().groupby(["model", "eps_rel"])[["psnr", "ssim"]].mean()
+    print(means.round(3).unstack().to_string())
+
+
+if __name__ == "__main__": main()

@@ -1,13 +1,16 @@
-"""Measure networks of the study the way the thesis measured its own: with batch normalisation in training mode.
+"""Measure networks of the study the way the thesis measured its own: with batch normalisation in training
+mode.
 
-    python tools/training_mode.py DATA RUNS [PHOTOGRAPHS]    writes data/results/training_mode.csv; goes on where it was interrupted
+    python tools/training_mode.py DATA RUNS [PHOTOGRAPHS]
 
-DATA holds photographs in the ImageNet-mini layout, RUNS the networks of `rs_sr_study train`. A batch norm without running statistics
-takes those of the batch in every mode, so the batch is attacked, answered and measured as one, as in the thesis. Lines "NAME" are in
-evaluation mode, "NAME, training mode" as described; PGD-10 on the test photographs of the study (20 unless told).
+writes data/results/training_mode.csv; rerun to resume.
+
+DATA holds photographs in the ImageNet-mini layout, RUNS the networks of `rs_sr_study train`. A batch norm
+without running statistics takes those of the batch in every mode, so the batch is attacked, reconstructed
+and measured as one, as in the thesis. Lines "LABEL" are in evaluation mode, "LABEL, training mode" as
+described; PGD-10 on the test photographs of the study (20 unless told).
 """
 import sys
-from copy import deepcopy
 from pathlib import Path
 
 import pandas as pd
@@ -15,28 +18,32 @@ from torch import nn
 
 from rs_sr.data import SRDataset
 from rs_sr.evaluation import evaluate
-from rs_sr.study import RADII, study_grid, study_models, subset
+from rs_sr.study import RADII, batch_statistics, kind, study_models, study_records, subset
 
-KINDS = ("thesis-standard", "thesis-noise0.1", "thesis-adv0.02", "standard")
-OUT = Path(__file__).resolve().parent.parent / "data" / "results" / "training_mode.csv"
-
-
-def batch_statistics(model: nn.Module) -> nn.Module:
-    "Copy a network whose batch norms always use the statistics of the batch."
-    model = deepcopy(model)
-    for layer in model.modules():
-        if isinstance(layer, nn.BatchNorm2d): layer.track_running_stats, layer.running_mean, layer.running_var = False, None, None
-    return model
+OUT = Path(__file__).resolve().parents[1] / "data" / "results" / "training_mode.csv"
 
 
-if __name__ == "__main__":
+def networks(runs: str, scale: int) -> dict[str, nn.Module]:
+    "Load the networks of the thesis's kind and the standard one, in evaluation mode and in training mode."
+    records = {n: r for n, r in study_records().items() if r.scale == scale and not r.partner}
+    wanted = [n for what in ("thesis", "standard") for n, r in records.items() if kind(r) == what]
+    found = study_models(runs, scale, wanted)
+    if missing := set(wanted) - set(found):
+        sys.exit(f"{runs} lacks {', '.join(sorted(missing))}: rs_sr_study train makes them")
+    return found | {f"{name}, training mode": batch_statistics(model) for name, model in found.items()}
+
+
+def main() -> None:
+    "Measure both scales, and print the means."
     if len(sys.argv) not in (3, 4): sys.exit(__doc__)
     tables = []
-    for scale in sorted({settings["scale"] for settings in study_grid().values()}):
-        test, wanted = SRDataset(sys.argv[1], scale=scale, split="test"), [f"x{scale}-{kind}" for kind in KINDS]
-        images, found = subset(len(test), int(sys.argv[3]) if len(sys.argv) == 4 else 20), study_models(sys.argv[2], scale, wanted)
-        if missing := set(wanted) - set(found): sys.exit(f"{sys.argv[2]} lacks {', '.join(sorted(missing))}: rs_sr_study train makes them")
-        models = found | {f"{name}, training mode": batch_statistics(model) for name, model in found.items()}
-        tables.append(evaluate(models, test, [0.0, *RADII], images=images, batch_size=len(images), out=OUT, baselines=False))
-    rows = pd.concat(tables)
-    print(rows.groupby(["model", "eps_rel"])[["psnr", "ssim"]].mean().round(3).unstack().to_string())
+    for scale in (2, 4):
+        test = SRDataset(sys.argv[1], scale=scale, split="test")
+        images = subset(len(test), int(sys.argv[3]) if len(sys.argv) == 4 else 20)
+        tables.append(evaluate(networks(sys.argv[2], scale), test, [0.0, *RADII], images=images,
+                               batch_size=len(images), out=OUT, baselines=False))
+    means = pd.concat(tables).groupby(["model", "eps_rel"])[["psnr", "ssim"]].mean()
+    print(means.round(3).unstack().to_string())
+
+
+if __name__ == "__main__": main()

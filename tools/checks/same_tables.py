@@ -2,8 +2,9 @@
 
     python tools/checks/same_tables.py REVISION
 
-Old tables get today's names first (tools/release/migrate.py). Then every cell that both have must be the same text, in the same order of rows,
-and the summaries made from both must be equal: the study's tables, the leaderboard, certified quality, chosen smoothing levels.
+Old tables get today's names first (tools/release/migrate.py). Then every cell that both have must be the
+same text, in the same order of rows, and the summaries made from both must be equal: the study's tables,
+the leaderboard, certified quality, chosen smoothing levels.
 """
 import csv
 import io
@@ -50,9 +51,12 @@ def differences(old: Table, new: Table) -> Iterator[str]:
     if gone and "sha256" not in first: yield f"columns are gone: {', '.join(gone)}"
     if len(old) != len(new): yield f"{len(old) - 1} rows, now {len(new) - 1}"
     for name in (n for n in first if n in new[0]):
-        was, now = ([row[header.index(name)] for row in rows] for header, rows in ((first, old[1:]), (new[0], new[1:])))
+        was = [row[first.index(name)] for row in old[1:]]
+        now = [row[new[0].index(name)] for row in new[1:]]
         wrong = [i for i, (a, b) in enumerate(zip(was, now)) if a != b and not (a == "" and name in SETTINGS)]
-        if wrong: yield f"{len(wrong)} cells of {name}, first in row {wrong[0]}: {was[wrong[0]]}, now {now[wrong[0]]}"
+        if not wrong: continue
+        i = wrong[0]
+        yield f"{len(wrong)} cells of {name}, first in row {i}: {was[i]}, now {now[i]}"
 
 
 SUMMARIES: dict[str, Callable[[Path], pd.DataFrame]] = {
@@ -86,7 +90,8 @@ def main(revision: str) -> int:
             if same(make(Path(folder)), make(RESULTS)): continue
             print(f"{name}: not the same")
             wrong += 1
-    print(f"{tables} tables and {len(SUMMARIES)} summaries compared with {revision}: {wrong or 'no'} differences")
+    compared = f"{tables} tables and {len(SUMMARIES)} summaries compared with {revision}"
+    print(f"{compared}: {wrong or 'no'} differences")
     return wrong
 
 

@@ -2,12 +2,14 @@
 
     python tools/release/migrate.py    rewrites the files of data/results that need it, and says what it did
 
-- Attacks get their names in `rs_sr.attacks.ATTACKS`, and smoothing levels of certificates the column `sigma_g`.
-- Rows of networks get the columns of a record (`rs_sr.models.RECORD`), which say how each network was made. Records come
-  from the settings of the study, from the shipped cards and from the list of defences; names are only looked up.
+- Attacks get their names in `rs_sr.attacks.ATTACKS`, and smoothing levels of certificates the column
+  `sigma_g`.
+- Rows of networks get the columns of a record (`rs_sr.models.RECORD`), which say how each network was made.
+  Records come from the settings of the study, from the shipped cards and from the list of defences; names
+  are only looked up.
 
-Order of rows, digits and compression stay as they are. A second run changes nothing. What was done is kept as "migrated" in the
-JSON file next to a table.
+Order of rows, digits and compression stay as they are. A second run changes nothing. What was done is kept
+as "migrated" in the JSON file next to a table.
 """
 import csv
 import gzip
@@ -18,15 +20,16 @@ from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
 
+from rs_sr.evaluation import COLUMNS
 from rs_sr.models import RECORD, Record, record_from_config
 from rs_sr.runtime import atomic
 from rs_sr.study import RADII, read_defences, study_grid, study_records
 
 ROOT = Path(__file__).resolve().parents[2]
 RESULTS, WEIGHTS = ROOT / "data" / "results", ROOT / "rs_sr" / "weights"
-MEASURED = "model image scale eps_rel attack steps sigma_g k seed weights mse psnr ssim".split()
-SUMMED = "model scale rule attack eps_rel sigma_g n".split()
-YARDSTICK = "model scale eps_rel way photographs psnr ssim range".split()
+MEASURED = [name for name in COLUMNS if name not in RECORD]
+SUMMED = ["model", "scale", "rule", "attack", "eps_rel", "sigma_g", "n"]
+YARDSTICK = ["model", "scale", "eps_rel", "way", "photographs", "psnr", "ssim", "range"]
 Table = list[list[str]]  # the header and the rows, as text
 
 ATTACK_NAMES = {
@@ -47,7 +50,7 @@ def linear_records() -> dict[str, Record]:
     "Interpolation and the linear filters of the study."
     line = Record(physics="downsampling", method="linear", network="interpolation")
     filters = {f"linear filter {r:g}": replace(line, network="filter", level=r) for r in (0.0, *RADII)}
-    return {"bilinear": line, "bilinear, projected": replace(line, projected=True), "bicubic": line, **filters}
+    return {"bilinear": line, "bilinear, projected": replace(line, projected=True), "bicubic": line} | filters
 
 
 def shipped_records() -> dict[str, Record]:
@@ -60,9 +63,10 @@ def defence_records(shipped: dict[str, Record]) -> dict[str, Record]:
     "Lines of the leaderboard: the record of the last layer, and what stands before it."
     found = {}
     for defence in read_defences(RESULTS / "defences.csv"):
-        *before, last = (part.strip() for part in defence.layers.split("+"))
-        added = "" if shipped[last].projected else " + ".join(n if n == "projection" else shipped[n].method for n in before)
-        found[defence.name] = replace(shipped[last], partner=added)
+        *before, last = defence.parts
+        added = [n if n == "projection" else shipped[n].method for n in before]
+        if shipped[last].projected: added = []
+        found[defence.name] = replace(shipped[last], partner=" + ".join(added))
     return found
 
 
@@ -87,7 +91,8 @@ def renamed(table: Table) -> str:
     if "attack" in header:
         at = header.index("attack")
         new = [ATTACK_NAMES.get(row[at], row[at]) for row in rows]
-        if any(row[at] != name for row, name in zip(rows, new)): done.append("attacks have their names in rs_sr.attacks")
+        if any(row[at] != name for row, name in zip(rows, new)):
+            done.append("attacks have their names in rs_sr.attacks")
         for row, name in zip(rows, new): row[at] = name
     return "; ".join(done)
 
@@ -114,7 +119,9 @@ def listed(table: Table, records: dict[str, Record]) -> str:
     keep = [i for i, name in enumerate(header) if name not in (*old, "name", "scale")]
     for row in rows:
         columns = asdict(records[row[header.index("name")]])
-        row[:] = [row[header.index("name")], row[header.index("scale")], *(str(columns[n]) for n in RECORD), *(row[i] for i in keep)]
+        rest = [row[i] for i in keep]
+        first = [row[header.index(n)] for n in ("name", "scale")]
+        row[:] = [*first, *(str(columns[n]) for n in RECORD), *rest]
     header[:] = ["name", "scale", *RECORD, *(header[i] for i in keep)]
     return "columns of a record instead of settings"
 
@@ -162,4 +169,5 @@ def shared(origin: Path) -> None:
 if __name__ == "__main__":
     shared(RESULTS / "bench_cpu.json")
     known = all_records()
-    for file in sorted(f for f in RESULTS.iterdir() if ".csv" in f.name and f.name != "defences.csv"): migrate(file, known)
+    tables = [f for f in RESULTS.iterdir() if ".csv" in f.name and f.name != "defences.csv"]
+    for file in sorted(tables): migrate(file, known)
