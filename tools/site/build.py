@@ -139,7 +139,8 @@ def relinked(nb: dict, follow) -> dict:
                 data["text/markdown"] = re.sub(r"^```python\n.*?^```", lambda m: without_links(m[0]), text,
                                                flags=re.S | re.M)
         if cell["cell_type"] == "markdown":
-            text = "".join(cell["source"])
+            # nbdev links a name although it is the text of a link already
+            text = re.sub(r"\[\[(`[^`]+`)\]\([^)\s]+\)\]\(", r"[\1](", "".join(cell["source"]))
             cell["source"] = re.sub(r"\]\([^)\s:]*\.ipynb", lambda m: follow(m[0]), text)
     return nb
 
