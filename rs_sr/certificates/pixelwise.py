@@ -18,6 +18,7 @@ from .bounds import Band, lower_rank, mean_shift, shift, tail_band, upper_mean
 from .estimators import Reference
 from .reconstruction import Certificate, pilot_seeds, total_of
 from .sampling import as_pixels, distance_to, noisy_reconstructions, planned_seed
+from ..metrics import psnr_from_error
 from ..physics import IMAGENET_MINI, Normalization, grey_levels
 from ..runtime import atomic, draw_seeds, progress
 from ..smoothing import wide_dtype
@@ -46,7 +47,7 @@ class PixelMap:
         "Bound the PSNR of the image of medians from below: every pixel at its worst end."
         if self.low is None or self.high is None: return math.nan
         worst = torch.maximum((self.low - x).abs(), (self.high - x).abs())
-        return -10*math.log10(max(worst.cpu().double().square().mean().item(), 1e-30))
+        return psnr_from_error(worst.cpu().double().square().mean().item())
 
 # %% ../../nbs/certificates/04_pixelwise.ipynb #14da5edb
 class _Histogram:

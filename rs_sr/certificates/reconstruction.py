@@ -20,7 +20,7 @@ from .estimators import (
     CHANGE_GREY, PSNR_DB, Reference, center_bound, mean_bound, median_bound, plain_bound)
 from .sampling import (
     OnCopies, as_pixels, distance_to, loss_of_mean, noisy_reconstructions, planned_seed, sample_losses)
-from ..metrics import psnr_from_rmse, ssim
+from ..metrics import psnr_from_error, psnr_from_rmse, ssim
 from ..models import is_exact
 from ..physics import IMAGENET_MINI, Normalization, grey_levels
 from ..runtime import draw_seeds
@@ -243,7 +243,7 @@ def certify_linear(
     std = torch.as_tensor(normalization.std if normalization else [1.], device=y.device)[:, None, None]
     def worst(r):
         error = (model(cast(Any, model).attack(y, x, r)) - x)*std
-        return -10*math.log10(max(float(error.cpu().double().square().mean()), 1e-30))
+        return psnr_from_error(float(error.cpu().double().square().mean()))
     estimator = f"{name}, exact"
     made = []
     for r in radii:
