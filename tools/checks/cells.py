@@ -38,7 +38,8 @@ def crowded(node: ast.AST) -> str:
     "Say what is wrong with a line that does several things."
     if isinstance(node, ast.Assign) and isinstance(node.value, ast.Tuple):
         targets = [t for t in node.targets if isinstance(t, ast.Tuple)]
-        if any(len(t.elts) > TARGETS for t in targets) and not all(isinstance(v, ast.Constant) for v in node.value.elts):
+        constants = all(isinstance(v, ast.Constant) for v in node.value.elts)
+        if any(len(t.elts) > TARGETS for t in targets) and not constants:
             return "assigns three or more values in one line"
     if isinstance(node, (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)):
         inside = [n for n in ast.walk(node) if n is not node]
@@ -58,13 +59,15 @@ def faults(name: str, source: str) -> Iterator[str]:
         if isinstance(node, Def.__args__) and (n := body_lines(node)) > FUNCTION:
             yield f"{name}: {node.name} has a body of {n} lines; at most {FUNCTION}"
         if text := crowded(node):
-            yield f"{name}: line {node.lineno} of the cell {text}: {source.splitlines()[node.lineno - 1].strip()[:70]}"
+            line = source.splitlines()[node.lineno - 1].strip()
+            yield f"{name}: line {node.lineno} of the cell {text}: {line[:70]}"
         if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("rs_sr"):
             private = [a.name for a in node.names if a.name.startswith("_") and not a.name.startswith("__")]
             if private:
                 yield f"{name}: imports the private {', '.join(private)} of {node.module}"
     limit = CLASS if any(isinstance(n, ast.ClassDef) for n in tree.body) else CELL
-    if (n := cell_lines(source, tree)) > limit:
+    facade = "index.ipynb" in name  # its cells are lists of names
+    if (n := cell_lines(source, tree)) > limit and not facade:
         first = next(line for line in source.splitlines() if not line.startswith("#|"))
         yield f"{name}: a cell of {n} lines; at most {limit}: {first[:60]}"
 
@@ -81,7 +84,8 @@ def main() -> None:
             if cell["cell_type"] == "code":
                 found += faults(f"{name} [{i}]", "".join(cell["source"]))
     for path in sorted((ROOT / "tools").rglob("*.py")):
-        found += [f for f in faults(path.relative_to(ROOT).as_posix(), path.read_text(encoding="utf-8")) if "a cell of" not in f]
+        name = path.relative_to(ROOT).as_posix()
+        found += [f for f in faults(name, path.read_text(encoding="utf-8")) if "a cell of" not in f]
     print("\n".join(found) or "cells and functions keep their limits, and no private name crosses a wall")
     sys.exit(bool(found))
 
