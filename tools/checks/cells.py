@@ -2,7 +2,8 @@
 
     python tools/checks/cells.py
 
-Lines of a function are those of its body: the signature with its comments is documentation, and so is the docstring.
+Lines of a function are those of its body: the signature with its comments is documentation, and so is the
+docstring.
 """
 import ast
 import json
