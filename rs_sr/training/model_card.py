@@ -14,7 +14,7 @@ from torch import nn
 from ..data import SRDataset
 from ..models import Record, load_network, record_from_config
 from ..runtime import atomic, checksum
-from .config import TrainConfig
+from .config import TrainConfig, unused_settings
 from .loop import validate
 
 # %% ../../nbs/training/05_model_card.ipynb #e67b8f50
@@ -58,15 +58,12 @@ def export_weights(
     return cost
 
 # %% ../../nbs/training/05_model_card.ipynb #d12e0376
-_NOISE = {"sigma_f", "sigma_low"}
-_ATTACK = {"eps_rel", "attack_steps", "attack_step", "attack_start", "attack_draws"}
-_UNUSED = {"noise": _ATTACK, "denoiser": _ATTACK, "standard": _NOISE | _ATTACK}
-_UNUSED["adversarial"] = _NOISE | {"attack_draws"}
-_NOT_SAID = {"data", "out", "checkpoint_seconds", "validations", "compile", "features", "channels", "blocks"}
+# names of folders, and what says how a run was done and not what it gives
+_NOT_SAID = {"data", "out", "checkpoint_seconds", "validations", "compile", "features"}
 
 def _command(config: dict[str, Any]) -> str:
     "Write a run's settings as a command line; what is not named is the default."
-    skip = _NOT_SAID | _UNUSED.get(config["method"], set())
+    skip = _NOT_SAID | unused_settings(config)
     default = {f.name: f.default for f in fields(TrainConfig)}
     always = ("method", "sigma_f", "eps_rel")
     given = [(k, v) for k, v in config.items() if k not in skip and (v != default[k] or k in always)]
