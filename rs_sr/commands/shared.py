@@ -27,7 +27,7 @@ _EXAMPLES = {
     "rs_sr_tune": "unet-x2-noise0.1 validation --sigma_g 0,0.1,0.2 --eps_rel 0,0.02,0.05 --out tuning.csv",
     "rs_sr_download": "imagenet-mini",
     "rs_sr_certify": "unet-x2-noise0.1 --images 2 --k 2000 --attack_images 1 --out certificates.csv",
-    "rs_sr_leaderboard": "defences.csv photographs --images 8 --out leaderboard.csv",
+    "rs_sr_leaderboard": "defences.csv photographs --eps_rel 0,0.02,0.05 --images 8 --out leaderboard.csv",
     "rs_sr_study": "tables --out data/results",
     "rs_sr_bench": "--works smooth,pgd --rounds 3"}
 
