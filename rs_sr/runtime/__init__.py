@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['device_of', 'named', 'frozen', 'inference_copy', 'free_memory', 'kept_memory', 'pass_bytes', 'derive_seed',
            'draw_seeds', 'family_seed', 'generator', 'is_main_process', 'progress', 'Team', 'atomic', 'checksum',
-           'fingerprint', 'locked', 'provenance', 'read_rows', 'Schema', 'write_rows', 'Table']
+           'fingerprint', 'locked', 'provenance', 'read_frame', 'read_rows', 'Schema', 'write_rows', 'Table']
 
 # %% ../../nbs/runtime/index.ipynb #2a3d806b
 from .arguments import device_of, named
@@ -14,12 +14,12 @@ from .memory import free_memory, kept_memory, pass_bytes
 from .seeds import derive_seed, draw_seeds, family_seed, generator
 from .processes import is_main_process, progress, Team
 from .files import atomic, checksum, fingerprint, locked, provenance
-from .rows import read_rows, Schema, write_rows
+from .rows import read_frame, read_rows, Schema, write_rows
 from .table import Table
 
 # %% ../../nbs/runtime/index.ipynb #64eb96c9
 _all_ = [
     "device_of", "named", "frozen", "inference_copy", "free_memory", "kept_memory", "pass_bytes",
     "derive_seed", "draw_seeds", "family_seed", "generator", "is_main_process", "progress", "Team",
-    "atomic", "checksum", "fingerprint", "locked", "provenance", "read_rows", "Schema",
+    "atomic", "checksum", "fingerprint", "locked", "provenance", "read_frame", "read_rows", "Schema",
     "write_rows", "Table"]

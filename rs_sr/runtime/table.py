@@ -194,8 +194,8 @@ class Table(_Shared):
     def save(self) -> None:
         "Write the new rows of this process to its shard."
         if not (self.path and self.fresh): return
-        start = time.time()
         with locked(self.path), atomic(_shard_file(self.path, self.run, self.team.rank)) as draft:
+            start = time.time()
             draft.write_text(json.dumps(self._shard(self.fresh)), encoding="utf-8")
         self.next = time.time() + max(self.every, 20 * (time.time() - start))
 
