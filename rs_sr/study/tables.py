@@ -9,8 +9,9 @@ __all__ = ['RULES', 'read_results', 'study_rows', 'rule_levels', 'summaries', 'w
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
-from ..evaluation import best_sigma_g, summarise, worst_case
+from ..evaluation import best_sigma_g, SCHEMA, summarise, worst_case
 from ..models import RECORD
+from ..runtime import read_frame
 from .run import study_files
 
 # %% ../../nbs/study/04_tables.ipynb #40cd361a
@@ -18,11 +19,8 @@ def read_results(
     file: str | Path,  # CSV; or its packed form, FILE.xz or FILE.gz, where only that exists
 ):  # -> DataFrame; None: neither is there
     "Read a result file, packed or not."
-    import pandas as pd
     found = next((f for f in (Path(file), Path(f"{file}.xz"), Path(f"{file}.gz")) if f.is_file()), None)
-    if found is None: return None
-    frame = pd.read_csv(found)
-    return frame.fillna({"partner": ""}) if "partner" in frame else frame
+    return None if found is None else read_frame(found, SCHEMA.columns)
 
 def study_rows(
     folder: str | Path,  # with the files of `evaluate_study`, packed or not
