@@ -12,7 +12,7 @@ from .style import panels
 
 # %% ../../nbs/plots/05_certificates.ipynb #4dea7297
 COLOURS = {"mean": "C2", "half of the draws": "C4", "mean, plain bound": "0.6", "center": "C5"}
-_SINGLE = ("C0", "C1", "C3", "C8")  # geometric medians of single reconstructions, and of means of more
+_SINGLE = ("C0", "C1", "C3", "C8", "C9")  # geometric medians of single reconstructions, and of means of more
 _EXACT = {"bilinear": "k-", "bilinear, projected": "k--", "bicubic": "k:"}  # line of an interpolation
 
 def _mean_size(estimator: str) -> str:
