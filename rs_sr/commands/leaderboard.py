@@ -6,6 +6,7 @@
 __all__ = ['rs_sr_leaderboard']
 
 # %% ../../nbs/commands/08_leaderboard.ipynb #79220ba7
+from typing import Any
 from fastcore.script import store_true
 from .shared import Rule, at_least, choose_device, parse_numbers, with_rules
 from ..data import SRDataset
@@ -52,7 +53,8 @@ def rs_sr_leaderboard(
     listed, radii = read_defences(defences), parse_numbers(eps_rel, "eps_rel", low=0)
     dataset = SRDataset(data, scale=listed[0].scale, crop=crop, split=split or None)
     where = choose_device(device)
-    common = dict(images=range(len(dataset))[:images or None], out=out, batch_size=batch_size, seed=seed)
+    chosen = range(len(dataset))[:images or None]
+    common: dict[str, Any] = dict(images=chosen, out=out, batch_size=batch_size, seed=seed)
     if tune: return _choose_levels(listed, dataset, radii, where, **common)
     frame = rank(listed, dataset, radii, steps=steps, smooth_steps=smooth_steps, attack_k=attack_k,
                  device=where, **common)

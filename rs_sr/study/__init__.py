@@ -22,95 +22,100 @@ __all__ = ['FIRST', 'LATER', 'LEAST', 'LONG', 'RADII', 'SECOND', 'SIGMAS_F', 'TE
            'yardstick_line', 'yardstick_table', 'yardstick_tables', 'PARTS', 'clean_table', 'mean_quality', 'odd_cell',
            'on_all_photographs', 'on_hidden_attacks', 'on_longer_training', 'on_photographs', 'on_second_seeds',
            'on_training_mode', 'on_training_sets', 'on_yardsticks', 'pair_of', 'progress_of_the_grid', 'ssim_reasons',
-           'MainTable', 'both_metrics', 'by_radius', 'changed_weights', 'claim_word', 'over_rival', 'rival_table',
-           'on_settings', 'join_main_table', 'next_to_thesis', 'on_adversarial_training', 'on_best_noise', 'on_clean',
-           'on_interpolation', 'on_small_attacks', 'on_thesis_numbers', 'over_adversarial_strongest',
-           'over_bilinear_strongest', 'quality_table', 'read_main_table', 'smoothed_minus_adversarial', 'DrawsFit',
+           'MainTable', 'both_metrics', 'by_radius', 'changed_weights', 'claim_word', 'join_main_table',
+           'next_to_thesis', 'on_adversarial_training', 'on_best_noise', 'on_clean', 'on_interpolation', 'on_settings',
+           'on_small_attacks', 'on_thesis_numbers', 'over_adversarial_strongest', 'over_bilinear_strongest',
+           'over_rival', 'quality_table', 'read_main_table', 'rival_table', 'smoothed_minus_adversarial', 'DrawsFit',
            'cost_of_one_level', 'fit_draws', 'gain_of_smoothing', 'held_out', 'held_out_difference', 'loss_of_draws',
            'overall', 'sharpness']
 
-# %% ../../nbs/study/index.ipynb #7e04cc4c
+# %% ../../nbs/study/index.ipynb #c89f5b73
 from rs_sr.study.grid import (
-    FIRST, LATER, LEAST, LONG, RADII, SECOND, SIGMAS_F, TELLING, partners, study_grid,
-    study_methods, study_records,
+    FIRST, LATER, LEAST, LONG, RADII, SECOND, SIGMAS_F, TELLING, partners, study_grid, study_methods,
+    study_records,
 )
 from rs_sr.study.networks import (
-    blend_error, blend_weight, is_trained, study_config, study_defences, study_filters,
-    study_models, subset, train_study,
+    blend_error, blend_weight, is_trained, study_config, study_defences, study_filters, study_models,
+    subset, train_study,
 )
 from .run import Measurement, evaluate_study, study_files, unpack
 from rs_sr.study.tables import (
-    RULES, read_results, rule_levels, study_rows, study_tables, summaries, summarise_study,
-    worst_rounds,
+    RULES, read_results, rule_levels, study_rows, study_tables, summaries, summarise_study, worst_rounds,
 )
 from rs_sr.study.evidence import (
     Evidence, best_of, difference, kind, made_up_evidence, made_up_rows, marked, over_photographs,
     read_evidence, records_of, said, said_by_radius, values,
 )
 from rs_sr.study.claims import (
-    ATTACKERS, MARGIN, WORDS, Bar, Best, Claim, Column, above_bilinear, above_by_yardstick,
-    above_linear, above_thesis, all_claims, answers, best_noise_grows, columns_of,
-    keeps_ssim_when_aimed_at, label, reasons, smoothing_has_better_ssim, smoothing_matches,
-    thesis_bar, trained_by, training_on_noise_needed,
+    ATTACKERS, MARGIN, WORDS, Bar, Best, Claim, Column, above_bilinear, above_by_yardstick, above_linear,
+    above_thesis, all_claims, answers, best_noise_grows, columns_of, keeps_ssim_when_aimed_at, label,
+    reasons, smoothing_has_better_ssim, smoothing_matches, thesis_bar, trained_by,
+    training_on_noise_needed,
 )
+
+# %% ../../nbs/study/index.ipynb #e092830f
 from rs_sr.study.comparisons import (
     METRICS, TRAININGS, Titled, above_bilinear_by_radius, aimed_table, best_filter_by_radius, bold,
     columns_table, counterparts, differences_table, filters_table, leading_lines, levels_table,
-    mode_table, plot_gains, slim, ssim_table, thesis_cell, thesis_kind_ssim, thesis_table,
-    thesis_tables,
+    mode_table, plot_gains, slim, ssim_table, thesis_cell, thesis_kind_ssim, thesis_table, thesis_tables,
 )
 from rs_sr.study.leaderboard import (
-    KINDS, Defence, attacked_as, best_lines, certifiable, described, how_measured,
-    least_above_bilinear, plot_gains_of_defences, rank, ranking, ranking_table, read_defences,
+    KINDS, Defence, attacked_as, best_lines, certifiable, described, how_measured, least_above_bilinear,
+    plot_gains_of_defences, rank, ranking, ranking_table, read_defences,
 )
 from rs_sr.study.yardstick import (
     PART, batch_statistics, half_attack, measured, measured_as_the_thesis, measured_in_four_ways,
     yardstick_line, yardstick_table, yardstick_tables,
 )
 from rs_sr.study.findings import (
-    PARTS, clean_table, mean_quality, odd_cell, on_all_photographs, on_hidden_attacks,
-    on_longer_training, on_photographs, on_second_seeds, on_training_mode, on_training_sets,
-    on_yardsticks, pair_of, progress_of_the_grid, ssim_reasons,
+    PARTS, clean_table, mean_quality, odd_cell, on_all_photographs, on_hidden_attacks, on_longer_training,
+    on_photographs, on_second_seeds, on_training_mode, on_training_sets, on_yardsticks, pair_of,
+    progress_of_the_grid, ssim_reasons,
 )
 from rs_sr.study.main_table import (
-    MainTable, both_metrics, by_radius, changed_weights, claim_word, over_rival, rival_table,
-    on_settings, join_main_table, next_to_thesis, on_adversarial_training, on_best_noise, on_clean,
-    on_interpolation, on_small_attacks, on_thesis_numbers, over_adversarial_strongest,
-    over_bilinear_strongest, quality_table, read_main_table, smoothed_minus_adversarial,
+    MainTable, both_metrics, by_radius, changed_weights, claim_word, join_main_table, next_to_thesis,
+    on_adversarial_training, on_best_noise, on_clean, on_interpolation, on_settings, on_small_attacks,
+    on_thesis_numbers, over_adversarial_strongest, over_bilinear_strongest, over_rival, quality_table,
+    read_main_table, rival_table, smoothed_minus_adversarial,
 )
+
+# %% ../../nbs/study/index.ipynb #e5616f23
 from rs_sr.study.smoothing import (
     DrawsFit, cost_of_one_level, fit_draws, gain_of_smoothing, held_out, held_out_difference,
     loss_of_draws, overall, sharpness,
 )
 
-# %% ../../nbs/study/index.ipynb #810dc03c
+# %% ../../nbs/study/index.ipynb #8627c562
 _all_ = [
     "FIRST", "LATER", "LEAST", "LONG", "RADII", "SECOND", "SIGMAS_F", "TELLING", "partners",
     "study_grid", "study_methods", "study_records", "blend_error", "blend_weight", "is_trained",
     "study_config", "study_defences", "study_filters", "study_models", "subset", "train_study",
-    "Measurement", "evaluate_study", "study_files", "unpack", "RULES", "read_results",
-    "rule_levels", "study_rows", "study_tables", "summaries", "summarise_study", "worst_rounds",
-    "Evidence", "best_of", "difference", "kind", "made_up_evidence", "made_up_rows", "marked",
-    "over_photographs", "read_evidence", "records_of", "said", "said_by_radius", "values",
-    "ATTACKERS", "MARGIN", "WORDS", "Bar", "Best", "Claim", "Column", "above_bilinear",
-    "above_by_yardstick", "above_linear", "above_thesis", "all_claims", "answers",
-    "best_noise_grows", "columns_of", "keeps_ssim_when_aimed_at", "label", "reasons",
-    "smoothing_has_better_ssim", "smoothing_matches", "thesis_bar", "trained_by",
-    "training_on_noise_needed", "METRICS", "TRAININGS", "Titled", "above_bilinear_by_radius",
-    "aimed_table", "best_filter_by_radius", "bold", "columns_table", "counterparts",
-    "differences_table", "filters_table", "leading_lines", "levels_table", "mode_table",
+    "Measurement", "evaluate_study", "study_files", "unpack", "RULES", "read_results", "rule_levels",
+    "study_rows", "study_tables", "summaries", "summarise_study", "worst_rounds", "Evidence", "best_of",
+    "difference", "kind", "made_up_evidence", "made_up_rows", "marked", "over_photographs",
+    "read_evidence", "records_of", "said", "said_by_radius", "values", "ATTACKERS", "MARGIN", "WORDS",
+    "Bar", "Best", "Claim", "Column", "above_bilinear", "above_by_yardstick", "above_linear",
+    "above_thesis", "all_claims", "answers", "best_noise_grows", "columns_of",
+    "keeps_ssim_when_aimed_at", "label", "reasons", "smoothing_has_better_ssim", "smoothing_matches",
+    "thesis_bar", "trained_by", "training_on_noise_needed", "METRICS", "TRAININGS", "Titled",
+    "above_bilinear_by_radius", "aimed_table", "best_filter_by_radius", "bold", "columns_table",
+    "counterparts", "differences_table", "filters_table", "leading_lines", "levels_table", "mode_table",
     "plot_gains", "slim", "ssim_table", "thesis_cell", "thesis_kind_ssim", "thesis_table",
     "thesis_tables", "KINDS", "Defence", "attacked_as", "best_lines", "certifiable", "described",
     "how_measured", "least_above_bilinear", "plot_gains_of_defences", "rank", "ranking",
     "ranking_table", "read_defences", "PART", "batch_statistics", "half_attack", "measured",
     "measured_as_the_thesis", "measured_in_four_ways", "yardstick_line", "yardstick_table",
     "yardstick_tables", "PARTS", "clean_table", "mean_quality", "odd_cell", "on_all_photographs",
-    "on_hidden_attacks", "on_longer_training", "on_photographs", "on_second_seeds",
-    "on_training_mode", "on_training_sets", "on_yardsticks", "pair_of", "progress_of_the_grid",
-    "ssim_reasons", "MainTable", "both_metrics", "by_radius", "changed_weights", "claim_word",
-    "over_rival", "rival_table", "on_settings", "join_main_table", "next_to_thesis",
-    "on_adversarial_training", "on_best_noise", "on_clean", "on_interpolation", "on_small_attacks",
-    "on_thesis_numbers", "over_adversarial_strongest", "over_bilinear_strongest", "quality_table",
-    "read_main_table", "smoothed_minus_adversarial", "DrawsFit", "cost_of_one_level", "fit_draws",
-    "gain_of_smoothing", "held_out", "held_out_difference", "loss_of_draws", "overall", "sharpness",
+    "on_hidden_attacks", "on_longer_training", "on_photographs", "on_second_seeds", "on_training_mode",
+]
+
+# %% ../../nbs/study/index.ipynb #c5ad43af
+_all_ = [
+    "on_training_sets", "on_yardsticks", "pair_of", "progress_of_the_grid", "ssim_reasons", "MainTable",
+    "both_metrics", "by_radius", "changed_weights", "claim_word", "join_main_table", "next_to_thesis",
+    "on_adversarial_training", "on_best_noise", "on_clean", "on_interpolation", "on_settings",
+    "on_small_attacks", "on_thesis_numbers", "over_adversarial_strongest", "over_bilinear_strongest",
+    "over_rival", "quality_table", "read_main_table", "rival_table", "smoothed_minus_adversarial",
+    "DrawsFit", "cost_of_one_level", "fit_draws", "gain_of_smoothing", "held_out",
+    "held_out_difference", "loss_of_draws", "overall", "sharpness",
 ]

@@ -58,7 +58,7 @@ class Best:
     "The best line of a column in one metric."
     label: str  # without the scale, with its smoothing level
     value: float
-    spread: Interval | None = None  # over photographs
+    spread: Interval  # over photographs
 
 @dataclass(frozen=True)
 class Bar:
@@ -130,13 +130,15 @@ def _column(evidence: Evidence, here, eps_rel: float, attack: str, bar: Bar, bli
     "Compare the lines of one column."
     ours, linear = here[here.kind != "linear"], here[here.kind == "linear"]
     top, rival = (some.nlargest(1, "psnr").iloc[0] for some in (ours, linear))
+    own = values(evidence, top.model, "psnr", attack, top["rule"]).loc[[eps_rel]]
+    spread = Interval(*over_photographs(own).iloc[0])
     def minus(other):
         d = difference(evidence, (top.model, top["rule"]), (other, "none"), attack=attack, at=[eps_rel])
         return Interval(*d.iloc[0])
     return Column(
         scale=evidence.scale, eps_rel=eps_rel, bar=bar,
         floor=minus("bilinear"), gap=minus(rival.model), rival=rival.model,
-        psnr=Best(label(top.model, evidence.scale, top.sigma_g), top.psnr),
+        psnr=Best(label(top.model, evidence.scale, top.sigma_g), top.psnr, spread),
         ssim=_best_ssim(evidence, ours, eps_rel, attack),
         blind=Interval(*blind.loc[eps_rel]) if eps_rel else None,
     )

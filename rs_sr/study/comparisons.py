@@ -149,14 +149,15 @@ def thesis_table(
     digits = 2 if metric == "psnr" else 3
     here = thesis[thesis.scale == evidence.scale]
     theirs = here.set_index(["training", "level", "eps_rel"])[metric].to_dict() if attack == "pgd" else {}
-    text, numbers = {}, {}
+    text: dict[str, dict[str, str]] = {}
+    numbers = {}
     for name, record, rule, line in _thesis_lines(evidence, attack, aside):
-        same = rule == ("radius" if record.method == "noise" else "none")
+        same = record.method in TRAININGS and rule == ("radius" if record.method == "noise" else "none")
+        cell = (thesis_cell(record) if same else None) or ()
         numbers[name] = line[metric]
         text[name] = {}
         for r, value in line[metric].items():
-            theirs_here = theirs.get((*thesis_cell(record), r)) if same and thesis_cell(record) else None
-            known = "" if theirs_here is None else f" ({theirs_here:.{digits}f})"
+            known = f" ({theirs[(*cell, r)]:.{digits}f})" if cell and (*cell, r) in theirs else ""
             text[name][f"eps_rel {r:g}"] = f"{value:.{digits}f}{known}"
     best = pd.DataFrame(numbers).T.reindex(columns=evidence.radii)
     shown = pd.DataFrame(text).T.reindex(columns=[f"eps_rel {r:g}" for r in evidence.radii])
@@ -179,7 +180,8 @@ class Titled:
     def __repr__(self) -> str: return "\n".join(self.tables)
 
     def _repr_html_(self) -> str:
-        return "\n".join(f"<p><b>{title}</b></p>\n{slim(table.to_html())}" for title, table in self.tables.items())
+        html = {title: slim(table.to_html()) for title, table in self.tables.items()}
+        return "\n".join(f"<p><b>{title}</b></p>\n{table}" for title, table in html.items())
 
 def thesis_tables(
     evidence: Sequence[Evidence],

@@ -71,8 +71,9 @@ def measured_as_the_thesis(
     "Measure as metrics do that are not told the range of the data."
     from torchmetrics.functional.image import peak_signal_noise_ratio, structural_similarity_index_measure
     spans = [(z.max() - z.min()).item() for z in (x_hat, x)]
+    likeness: Any = structural_similarity_index_measure(x_hat, x)
     return {"psnr": peak_signal_noise_ratio(x_hat, x, data_range=spans[1]).item(),
-            "ssim": structural_similarity_index_measure(x_hat, x).item(), "range": max(spans)}
+            "ssim": likeness.item(), "range": max(spans)}
 
 # %% ../../nbs/study/09_yardstick.ipynb #67f9b773
 PART = 20  # photographs in memory at a time, where the batch does not have to be one
