@@ -157,7 +157,8 @@ def thesis_table(
         numbers[name] = line[metric]
         text[name] = {}
         for r, value in line[metric].items():
-            known = f" ({theirs[(*cell, r)]:.{digits}f})" if cell and (*cell, r) in theirs else ""
+            number = theirs.get((*cell, r))
+            known = "" if number is None else f" ({number:.{digits}f})"
             text[name][f"eps_rel {r:g}"] = f"{value:.{digits}f}{known}"
     best = pd.DataFrame(numbers).T.reindex(columns=evidence.radii)
     shown = pd.DataFrame(text).T.reindex(columns=[f"eps_rel {r:g}" for r in evidence.radii])
