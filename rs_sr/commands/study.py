@@ -7,7 +7,7 @@ __all__ = ['rs_sr_study']
 
 # %% ../../nbs/commands/09_study.ipynb #0b1a5420
 from pathlib import Path
-from .shared import choose_device, parse_numbers
+from .shared import Rule, at_least, choose_device, parse_numbers, with_rules
 from ..data import SRDataset
 from ..runtime import atomic, is_main_process
 from rs_sr.study import (
@@ -41,7 +41,20 @@ def _check_study(action, data, runs, names):
         known = ", ".join(study_grid())
         raise ValueError(f"no network {', '.join(sorted(unknown))} in the study; there are {known}")
 
+# %% ../../nbs/commands/09_study.ipynb #4f5336a7
+def _only(*actions): return lambda options: options["action"] in actions
+
+_RULES = [
+    *(Rule(name, _only("evaluate"), "belongs to evaluate; leave it out") for name in (
+        "strong", "val_images", "test_images", "strong_images", "passes", "smooth_passes", "k")),
+    *(Rule(name, _only("train", "evaluate"), "belongs to train and evaluate; leave it out") for name in (
+        "data", "runs", "only", "device")),
+    *(Rule(name, _only("evaluate", "tables"), "belongs to evaluate and tables; leave it out") for name in (
+        "out", "scale")),
+]
+
 # %% ../../nbs/commands/09_study.ipynb #f4bc0fe4
+@with_rules(*_RULES)
 def rs_sr_study(
     action: str,  # train, evaluate or tables
     data: str = "",  # photographs in the ImageNet-mini layout; for train and evaluate
@@ -60,6 +73,8 @@ def rs_sr_study(
 ):
     "Train the grid of the study, attack it, write its tables; rerun to resume."
     names, scales = [n for n in only.split(",") if n], [int(s) for s in parse_numbers(scale, "scale")]
+    at_least(0, val_images=val_images, test_images=test_images, strong_images=strong_images)
+    at_least(1, passes=passes, smooth_passes=smooth_passes, k=k)
     _check_study(action, data, runs, names)
     if action == "train":
         made = train_study(data, runs, names, cpu=device == "cpu")
