@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 from ..physics import IMAGENET_MINI, Normalization
-from ..runtime import atomic, draw_seeds, frozen, progress
+from ..runtime import atomic, checked_values, draw_seeds, frozen, progress
 from ..smoothing import Draws, noisy_outputs, wide_dtype
 
 # %% ../../nbs/certificates/02_sampling.ipynb #37a77538
@@ -62,7 +62,8 @@ class _Run:
         "Keep the losses of some more reconstructions."
         end = self.done + len(some)
         for name, loss in losses.items():
-            self.losses[name][self.done:end] = loss(some).cpu().double().numpy()
+            values = checked_values(loss(some), len(some), name)
+            self.losses[name][self.done:end] = values.cpu().double().numpy()
         if mean: self.total = self.total + some.sum(0, dtype=wide_dtype(some)).cpu().numpy()
         self.done = end
 
@@ -87,6 +88,8 @@ def _load(file: Path, names: list[str], k: int, seed: int | None, mean: bool) ->
             raise ValueError(f"{file} holds draws of another seed; choose another file or leave the seed out")
         if missing := [name for name in names + ["total"]*mean if name not in stored]:
             raise ValueError(f"{file} holds no losses named {missing}; choose another file")
+        if not all(np.isfinite(stored[name]).all() for name in names):
+            raise ValueError(f"{file} holds losses that are NaN or infinite; delete it and check the model")
         done = len(stored[names[0]])
         losses = {name: np.append(stored[name], np.empty(k - done)) for name in names}
         return _Run(began, k, losses, stored["total"] if mean else 0.0, done)
@@ -94,7 +97,7 @@ def _load(file: Path, names: list[str], k: int, seed: int | None, mean: bool) ->
 def _check_first(run: _Run, first: Tensor, losses: dict[str, Callable], file) -> None:
     "Refuse a file whose first loss is not that of the first draw, made again."
     for name, loss in losses.items():
-        again, before = float(loss(first)[0]), run.losses[name][0]
+        again, before = float(checked_values(loss(first), 1, name)[0]), run.losses[name][0]
         if abs(again - before) > 1e-4*abs(before) + 1e-9:
             raise ValueError(f"{file} belongs to another model, image, sigma_g or loss; "
                              "choose another file or delete it")

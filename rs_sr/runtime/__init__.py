@@ -5,7 +5,8 @@
 # %% auto #0
 __all__ = ['device_of', 'named', 'frozen', 'inference_copy', 'free_memory', 'kept_memory', 'pass_bytes', 'derive_seed',
            'draw_seeds', 'family_seed', 'generator', 'is_main_process', 'progress', 'Team', 'atomic', 'checksum',
-           'fingerprint', 'locked', 'provenance', 'read_frame', 'read_rows', 'Schema', 'write_rows', 'Table']
+           'fingerprint', 'locked', 'provenance', 'read_frame', 'read_rows', 'Schema', 'write_rows', 'Table',
+           'checked_output', 'checked_values', 'output_of']
 
 # %% ../../nbs/runtime/index.ipynb #2a3d806b
 from .arguments import device_of, named
@@ -16,10 +17,11 @@ from .processes import is_main_process, progress, Team
 from .files import atomic, checksum, fingerprint, locked, provenance
 from .rows import read_frame, read_rows, Schema, write_rows
 from .table import Table
+from .outputs import checked_output, checked_values, output_of
 
 # %% ../../nbs/runtime/index.ipynb #64eb96c9
 _all_ = [
     "device_of", "named", "frozen", "inference_copy", "free_memory", "kept_memory", "pass_bytes",
     "derive_seed", "draw_seeds", "family_seed", "generator", "is_main_process", "progress", "Team",
     "atomic", "checksum", "fingerprint", "locked", "provenance", "read_frame", "read_rows", "Schema",
-    "write_rows", "Table"]
+    "write_rows", "Table", "checked_output", "checked_values", "output_of"]

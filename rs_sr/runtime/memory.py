@@ -71,7 +71,7 @@ def pass_bytes(
         if isinstance(output, Tensor): written.append(output.numel() * output.element_size())
     hooks = [m.register_forward_hook(count) for m in model.modules() if not m._modules]
     try:
-        with torch.no_grad(): model(y[:1])
+        with torch.no_grad(): model(y[:1].clone())  # some models write into their input
     finally:
         for hook in hooks: hook.remove()
     return max(sum(written), y[0].numel() * y.element_size())

@@ -14,7 +14,7 @@ from weakref import WeakKeyDictionary
 import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
-from ..runtime import draw_seeds, free_memory, pass_bytes
+from ..runtime import draw_seeds, free_memory, output_of, pass_bytes
 
 # %% ../../nbs/smoothing/01_draws.ipynb #3957a6a6
 def noise_seeds(
@@ -96,8 +96,8 @@ def base_output(
     z: Tensor,  # noisy measurements, (m, ...)
     clamp: tuple[Tensor, Tensor] | None = None,  # (low, high) for the output, in its units; None: as it is
 ) -> Tensor:  # (m, ...)
-    "Run a model in evaluation mode, and clamp its output."
-    with _eval_mode(base): out = base(z)
+    "Run a model in evaluation mode on a copy, check its output, and clamp it."
+    with _eval_mode(base): out = output_of(base, z, what="noisy measurements")
     return out if clamp is None else out.clamp(*(bound.to(out.device) for bound in clamp))
 
 # %% ../../nbs/smoothing/01_draws.ipynb #8895742e
