@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['FIRST', 'LATER', 'LEAST', 'LONG', 'RADII', 'SECOND', 'SIGMAS_F', 'TELLING', 'partners', 'study_grid', 'study_methods',
-           'study_records', 'blend_error', 'blend_weight', 'is_trained', 'study_config', 'study_defences',
+           'study_records', 'BLENDS', 'blend_error', 'blend_weight', 'is_trained', 'study_config', 'study_defences',
            'study_filters', 'study_models', 'subset', 'train_study', 'Measurement', 'evaluate_study', 'study_files',
            'unpack', 'RULES', 'read_results', 'rule_levels', 'study_rows', 'study_tables', 'summaries',
            'summarise_study', 'worst_rounds', 'Evidence', 'best_of', 'difference', 'kind', 'made_up_evidence',
@@ -35,8 +35,8 @@ from rs_sr.study.grid import (
     study_records,
 )
 from rs_sr.study.networks import (
-    blend_error, blend_weight, is_trained, study_config, study_defences, study_filters, study_models,
-    subset, train_study,
+    BLENDS, blend_error, blend_weight, is_trained, study_config, study_defences, study_filters,
+    study_models, subset, train_study,
 )
 from .run import Measurement, evaluate_study, study_files, unpack
 from rs_sr.study.tables import (
@@ -88,14 +88,14 @@ from rs_sr.study.smoothing import (
 # %% ../../nbs/study/index.ipynb #8627c562
 _all_ = [
     "FIRST", "LATER", "LEAST", "LONG", "RADII", "SECOND", "SIGMAS_F", "TELLING", "partners",
-    "study_grid", "study_methods", "study_records", "blend_error", "blend_weight", "is_trained",
-    "study_config", "study_defences", "study_filters", "study_models", "subset", "train_study",
-    "Measurement", "evaluate_study", "study_files", "unpack", "RULES", "read_results", "rule_levels",
-    "study_rows", "study_tables", "summaries", "summarise_study", "worst_rounds", "Evidence", "best_of",
-    "difference", "kind", "made_up_evidence", "made_up_rows", "marked", "over_photographs",
-    "read_evidence", "records_of", "said", "said_by_radius", "values", "ATTACKERS", "MARGIN", "WORDS",
-    "Bar", "Best", "Claim", "Column", "above_bilinear", "above_by_yardstick", "above_linear",
-    "above_thesis", "all_claims", "answers", "best_noise_grows", "columns_of",
+    "study_grid", "study_methods", "study_records", "BLENDS", "blend_error", "blend_weight",
+    "is_trained", "study_config", "study_defences", "study_filters", "study_models", "subset",
+    "train_study", "Measurement", "evaluate_study", "study_files", "unpack", "RULES", "read_results",
+    "rule_levels", "study_rows", "study_tables", "summaries", "summarise_study", "worst_rounds",
+    "Evidence", "best_of", "difference", "kind", "made_up_evidence", "made_up_rows", "marked",
+    "over_photographs", "read_evidence", "records_of", "said", "said_by_radius", "values", "ATTACKERS",
+    "MARGIN", "WORDS", "Bar", "Best", "Claim", "Column", "above_bilinear", "above_by_yardstick",
+    "above_linear", "above_thesis", "all_claims", "answers", "best_noise_grows", "columns_of",
     "keeps_ssim_when_aimed_at", "label", "reasons", "smoothing_has_better_ssim", "smoothing_matches",
     "thesis_bar", "trained_by", "training_on_noise_needed", "METRICS", "TRAININGS", "Titled",
     "above_bilinear_by_radius", "aimed_table", "best_filter_by_radius", "bold", "columns_table",

@@ -22,8 +22,8 @@ from pathlib import Path
 
 from rs_sr.evaluation import COLUMNS
 from rs_sr.models import RECORD, Record, record_from_config
-from rs_sr.runtime import atomic
-from rs_sr.study import RADII, read_defences, study_grid, study_records
+from rs_sr.runtime import atomic, write_rows
+from rs_sr.study import BLENDS, RADII, read_defences, study_grid, study_records
 
 ROOT = Path(__file__).resolve().parents[2]
 RESULTS, WEIGHTS = ROOT / "data" / "results", ROOT / "rs_sr" / "weights"
@@ -166,7 +166,29 @@ def shared(origin: Path) -> None:
     note(origin, "the machine is among the settings")
 
 
+def fold_blends() -> None:
+    "Bring the weights of the blends, a file each in the first release, into one table."
+    files = sorted(RESULTS.glob("blend_*.json"))
+    if not files: return
+    rows, runs = [], []
+    for file in files:
+        told = json.loads(file.read_text(encoding="utf-8"))
+        name, errors = file.stem.removeprefix("blend_"), told.pop("mean squared error by weight")
+        partner, images = told.pop("partner"), told.pop("images")
+        told.pop("weight")
+        key = {"model": name, "partner": partner, "eps_rel": all_records()[partner].level, "images": images}
+        rows += [key | {"weight": float(weight), "mse": error} for weight, error in errors.items()]
+        runs.append({"model": name, **told, "new rows": len(errors)})
+    origin = {"runs": runs, "settings": {}, "migrated": ["one table instead of a file for each blend"]}
+    table = RESULTS / "study_blends.csv"
+    write_rows(table, map(BLENDS.row, rows), BLENDS)
+    with atomic(table.with_suffix(".json")) as draft: draft.write_text(json.dumps(origin, indent=1) + "\n")
+    for file in files: file.unlink()
+    print(f"{table.name}: {len(files)} blends in one table")
+
+
 if __name__ == "__main__":
+    fold_blends()
     shared(RESULTS / "bench_cpu.json")
     known = all_records()
     tables = [f for f in RESULTS.iterdir() if ".csv" in f.name and f.name != "defences.csv"]

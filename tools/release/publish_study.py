@@ -13,7 +13,6 @@ command, commit and machine) become one entry of its origin.
 """
 import json
 import lzma
-import shutil
 import sys
 from pathlib import Path
 from typing import Any
@@ -104,12 +103,29 @@ def publish(source: Path, scale: int, rounds: list[int]) -> None:
         labels = {*levels, *(f"{name}+symmetry" for name in levels)}
         kept["clean"] = clean[(clean.method == "linear") | clean.model.isin(labels)]
     for what, some in kept.items(): write(some, files[what])
-    for blend in source.glob(f"blend_x{scale}-*.json"): shutil.copy(blend, OUT)
     sizes = kept["strong"].groupby("model").image.nunique()
     hit = ", ".join(f"{(sizes == n).sum()} on {n} photographs" for n in sorted(set(sizes)))
     print(f"scale {scale}: {len(levels)} networks and defences, under the ensemble {hit}")
 
 
+def publish_blends(source: Path) -> None:
+    "Bring the weights of blends up to date; those that are not measured there stay."
+    table = source / "study_blends.csv"
+    if not table.is_file(): return
+    rows, old = pd.read_csv(table), read_results(OUT / table.name)
+    if old is not None: rows = pd.concat([old[~old.model.isin(rows.model)], rows], ignore_index=True)
+    with atomic(OUT / table.name) as draft: rows.to_csv(draft, index=False)
+    runs = [run for folder in (OUT, source) for run in runs_of(folder / "study_blends.json")]
+    with atomic(OUT / "study_blends.json") as draft:
+        draft.write_text(json.dumps({"runs": runs, "settings": {}}, indent=1) + "\n", encoding="utf-8")
+
+
+def runs_of(file: Path) -> list[dict]:
+    "Read the runs of an origin; none if it is missing."
+    return json.loads(file.read_text(encoding="utf-8"))["runs"] if file.is_file() else []
+
+
 if __name__ == "__main__":
     if len(sys.argv) < 2: sys.exit(__doc__)
+    publish_blends(Path(sys.argv[1]))
     for s in (2, 4): publish(Path(sys.argv[1]), s, [int(n) for n in sys.argv[2:] or (6, 20)])
