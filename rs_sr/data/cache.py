@@ -9,9 +9,11 @@ __all__ = ['PhotoCache', 'center_region', 'build_cache']
 import hashlib, json, os, shutil, tempfile, warnings
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from io import FileIO
 from pathlib import Path
 import numpy as np
+from .depth import check_depth
 from .photographs import load_photo
 from ..runtime import progress
 
@@ -21,6 +23,7 @@ class PhotoCache:
     names: list[str]  # file names, relative to the folder they came from
     skipped: list[str]  # one sentence for each file that could not be used
     shapes: np.ndarray  # (N, 2): height and width of each region, pixels
+    deep: np.ndarray  # (N,): True where a region has sixteen bits a value
     starts: np.ndarray  # (N + 1,): first byte of each region in the file, and the size of the file
 
     def __init__(self,
@@ -30,19 +33,20 @@ class PhotoCache:
         index = json.loads((self.folder/"index.json").read_text())
         self.names, self.skipped = index["names"], index["skipped"]
         self.shapes = np.array(index["shapes"], dtype=np.int64).reshape(-1, 2)
-        self.starts = np.concatenate([[0], np.cumsum(self.shapes.prod(1) * 3)])
+        self.deep = np.array(index.get("deep", [False] * len(self)), dtype=bool)
+        self.starts = np.concatenate([[0], np.cumsum(self.shapes.prod(1) * 3 * (1 + self.deep))])
         self._file: FileIO | None = None
 
     def __len__(self) -> int: return len(self.names)
 
     def __getitem__(self,
         i: int,  # which photograph
-    ) -> np.ndarray:  # (H, W, 3) uint8
+    ) -> np.ndarray:  # (H, W, 3) uint8; uint16 where the file has more bits
         "Read one region."
-        photo = np.empty((*self.shapes[i], 3), np.uint8)
+        photo = np.empty((*self.shapes[i], 3), np.uint16 if self.deep[i] else np.uint8)
         start = int(self.starts[i])
         if not hasattr(os, "preadv"):  # Windows
-            whole = np.fromfile(self.folder/"photos.bin", np.uint8, photo.size, offset=start)
+            whole = np.fromfile(self.folder/"photos.bin", photo.dtype, photo.size, offset=start)
             return whole.reshape(photo.shape)
         if self._file is None: self._file = FileIO(self.folder/"photos.bin")
         os.preadv(self._file.fileno(), [photo.data], start)
@@ -62,9 +66,9 @@ def center_region(
     return photo[top:top + h, left:left + w]
 
 # %% ../../nbs/data/02_cache.ipynb #151d1dd4
-def _read_region(path: Path, crop: int, region: int) -> np.ndarray | str:
+def _read_region(path: Path, crop: int, region: int, depth: int | None) -> np.ndarray | str:
     "One photograph's centre region, or the reason why it has none."
-    try: photo = load_photo(path)
+    try: photo = load_photo(path, depth=depth, deep=True)
     except (ValueError, OSError) as error: return str(error)
     height, width = photo.shape[:2]
     if min(height, width) >= crop: return center_region(photo, region)
@@ -83,43 +87,52 @@ def _decoded(
             yield from zip(part, pool.map(read, part))
 
 # %% ../../nbs/data/02_cache.ipynb #24722aae
-def _fill(folder: Path, files: Sequence[Path], crop: int, region: int, root: Path):
+def _fill(folder: Path, files: Sequence[Path], read: Callable[[Path], np.ndarray | str], root: Path):
     "Write photos.bin and index.json."
-    index: dict[str, list] = {"names": [], "shapes": [], "skipped": []}
+    index: dict[str, list] = {"names": [], "shapes": [], "deep": [], "skipped": []}
     with open(folder/"photos.bin", "wb") as out:
-        for path, photo in _decoded(files, lambda p: _read_region(p, crop, region)):
+        for path, photo in _decoded(files, read):
             if isinstance(photo, str):
                 index["skipped"].append(photo)
                 continue
             out.write(np.ascontiguousarray(photo).tobytes())
             index["names"].append(str(path.relative_to(root)) if path.is_relative_to(root) else str(path))
             index["shapes"].append(photo.shape[:2])
+            index["deep"].append(photo.dtype == np.uint16)
     (folder/"index.json").write_text(json.dumps(index))
 
-def _write_cache(folder: Path, files: Sequence[Path], crop: int, region: int, root: Path):
+def _write_cache(folder: Path, fill: Callable[[Path], None]):
     "Make a cache under a temporary name, and rename it when it is complete."
     folder.parent.mkdir(parents=True, exist_ok=True)
     draft = Path(tempfile.mkdtemp(prefix="building-", dir=folder.parent))
     try:
-        _fill(draft, files, crop, region, root)
+        fill(draft)
         try: draft.rename(folder)
         except OSError:
             if not (folder/"index.json").is_file(): raise  # else another process was first: use its cache
     finally: shutil.rmtree(draft, ignore_errors=True)
 
 # %% ../../nbs/data/02_cache.ipynb #b7b257df
+_READER = 2  # one more whenever files are read in another way: no older cache is taken for a new one
+
 def build_cache(
     files: Sequence[Path],  # image files
     crop: int,  # smallest side that is accepted, pixels
     region: int,  # largest side that is kept, pixels
     cache_dir: str | Path | None = None,  # None: $RS_SR_CACHE, else ~/.cache/rs_sr
     root: str | Path = "",  # names are stored relative to this folder
+    # bits used by files of more than eight bits a value; None: read from each file, or left out
+    depth: int | None = None,
 ) -> PhotoCache:
     "Decode photographs once into a `PhotoCache`, or open it where that was done before."
+    check_depth(depth)
     base = Path(cache_dir or os.environ.get("RS_SR_CACHE") or Path.home()/".cache"/"rs_sr").expanduser()
     stamp = [(str(p.resolve()), p.stat().st_size, p.stat().st_mtime_ns) for p in files]
-    folder = base/hashlib.sha256(json.dumps([crop, region, stamp]).encode()).hexdigest()[:20]
-    if not (folder/"index.json").is_file(): _write_cache(folder, files, crop, region, Path(root))
+    key = json.dumps([_READER, crop, region, depth, stamp])
+    folder = base/hashlib.sha256(key.encode()).hexdigest()[:20]
+    read = partial(_read_region, crop=crop, region=region, depth=depth)
+    if not (folder/"index.json").is_file():
+        _write_cache(folder, partial(_fill, files=files, read=read, root=Path(root)))
     cache = PhotoCache(folder)
     if cache.skipped:
         reasons = "; ".join(cache.skipped[:3]) + ("; ..." if len(cache.skipped) > 3 else "")

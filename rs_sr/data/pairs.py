@@ -17,14 +17,23 @@ from .photographs import list_photos
 from ..physics import IMAGENET_MINI, Normalization, check_scale, degrade
 
 # %% ../../nbs/data/03_pairs.ipynb #0f3da410
+def _channels_first(photo: np.ndarray) -> Tensor:
+    "Make a tensor of a photograph: bytes, or floats in [0, 1] where it has sixteen bits a value."
+    deep = photo.dtype == np.uint16
+    return torch.from_numpy(photo.astype(np.float32) / 65535 if deep else photo).permute(2, 0, 1)
+
 def _cut(photo: np.ndarray, side: int, key: tuple[int, int, int] | None) -> Tensor:
-    "Cut (3, side, side) bytes out of a photograph: central, or drawn by seed, epoch and index."
+    "Cut (3, side, side) out of a photograph: central, or drawn by seed, epoch and index."
     from torchvision.transforms.v2.functional import crop, horizontal_flip
-    if key is None: return torch.from_numpy(center_region(photo, side)).permute(2, 0, 1)
+    if key is None: return _channels_first(center_region(photo, side))
     rng = np.random.default_rng(key)
     top, left = (int(rng.integers(n - side + 1)) for n in photo.shape[:2])
-    cut = crop(torch.from_numpy(photo).permute(2, 0, 1), top, left, side, side)
+    cut = crop(_channels_first(photo), top, left, side, side)
     return horizontal_flip(cut) if rng.random() < 0.5 else cut
+
+def _fraction(cut: Tensor) -> Tensor:
+    "Take bytes to [0, 1]; floats are there already."
+    return cut.float() / 255 if cut.dtype == torch.uint8 else cut
 
 def _checked(scale: int, crop: int, region: int) -> int:
     "Refuse sides that do not fit each other."
@@ -61,13 +70,15 @@ class SRDataset(Dataset):
         # where decoded photographs are kept; None: $RS_SR_CACHE, else ~/.cache/rs_sr
         cache_dir: str | Path | None = None,
         seed: int = 0,  # of the random crops and flips
+        # bits used by files of more than eight bits a value; None: read from each file, or left out
+        depth: int | None = None,
     ):
         region = _checked(scale, crop, region or (crop + 8 if train else crop))
         self.scale, self.crop = scale, crop
         self.train, self.normalization = train, normalization
         self.root, self.split = Path(root), split
         self.seed, self.epoch = seed, 0
-        self.cache = build_cache(list_photos(root, split), crop, region, cache_dir, root)
+        self.cache = build_cache(list_photos(root, split), crop, region, cache_dir, root, depth)
 
     @property
     def names(self) -> list[str]:  # file names relative to `root`, in item order
@@ -91,10 +102,11 @@ class SRDataset(Dataset):
         bad = [i for i in indices if not -n <= i < n]
         if bad: raise IndexError(f"index {bad[0]} is out of range for {n} photographs")
         cuts = self._cuts([i % n for i in indices], self.epoch if epoch is None else epoch)
-        hr = cuts.to(device).float() / 255
+        hr = _fraction(cuts.to(device))
         return self.normalization.to_model(degrade(hr, self.scale)), self.normalization.to_model(hr)
 
     def _cuts(self, indices: Sequence[int], epoch: int) -> Tensor:
         keys = [(self.seed, epoch, i) if self.train else None for i in indices]
         cuts = [_cut(self.cache[i], self.crop, key) for i, key in zip(indices, keys)]
+        if len({cut.dtype for cut in cuts}) > 1: cuts = [_fraction(cut) for cut in cuts]
         return torch.stack(cuts).contiguous(memory_format=torch.channels_last)  # as photographs' bytes lie

@@ -7,11 +7,13 @@ __all__ = ['KAGGLE', 'load_photo', 'sample_photos', 'photo_attribution', 'image_
            'download_imagenet_mini']
 
 # %% ../../nbs/data/01_photographs.ipynb #be80c6c6
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 import numpy as np
 import rs_sr
+from .depth import check_depth, container_bits, deep_photo
 if TYPE_CHECKING: from PIL import Image
 
 # %% ../../nbs/data/01_photographs.ipynb #5f0fdf22
@@ -21,26 +23,35 @@ def _eight_bit(image: "Image.Image") -> "Image.Image":
     image.seek(0)
     image = ImageOps.exif_transpose(image)
     if image.mode == "F": raise ValueError("floating-point pixels have no agreed range")
-    if image.mode.startswith("I"):  # 16-bit grey, sometimes stored in 32 bits
-        grey = np.asarray(image).astype(np.uint32) >> 8
-        image = Image.fromarray(grey.clip(0, 255).astype(np.uint8))
-    if "A" in image.getbands() or "transparency" in image.info:
+    if image.mode == "La": image = image.convert("LA")
+    if {"A", "a"} & set(image.getbands()) or "transparency" in image.info:
         image = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
     return image.convert("RGB")
 
+def _read(path: str | Path, depth: int | None, deep: bool) -> np.ndarray:
+    "Read a photograph with as many bits as are wanted."
+    from PIL import Image
+    with Image.open(path) as image:
+        if container_bits(image) <= 8 or image.mode == "F": return np.asarray(_eight_bit(image))
+    photo = deep_photo(path, depth)
+    return photo if deep else np.rint(photo / 257).astype(np.uint8)
+
 def load_photo(
     path: str | Path,  # an image file that Pillow can read
+    *,
+    # bits used by files of more than eight bits a value; None: read from each file, or refused
+    depth: int | None = None,
+    deep: bool = False,  # True: files of more than eight bits a value come as uint16, white at 65535
 ) -> np.ndarray:  # (H, W, 3) uint8
-    "Read one photograph as upright eight-bit RGB."
-    from PIL import Image
-    try:
-        with Image.open(path) as image: return np.asarray(_eight_bit(image))
+    "Read one photograph as upright RGB."
+    check_depth(depth)
+    try: return _read(path, depth, deep)
     except FileNotFoundError: raise FileNotFoundError(f"no such image file: {path}") from None
     except Exception as error:
         reason = " ".join(str(error).split()) or type(error).__name__
-        advice = "remove or replace the file"
-        raise ValueError(f"cannot read {path} as a photograph: {reason}; {advice}") from error
+        advice = "" if "depth=" in reason else "; remove or replace the file"
+        raise ValueError(f"cannot read {path} as a photograph: {reason}{advice}") from error
 
 # %% ../../nbs/data/01_photographs.ipynb #6f2ff7a8
 def sample_photos(
@@ -58,17 +69,35 @@ def photo_attribution():  # -> DataFrame: file, source, author, licence, changes
     return pd.read_csv(sample_photos("test").parent/"ATTRIBUTION.csv")
 
 # %% ../../nbs/data/01_photographs.ipynb #44145bc9
+# Pillow's formats that hold photographs, not icons, vector graphics, films or data
+_FORMATS = {"AVIF", "BMP", "DIB", "GIF", "HEIF", "JPEG", "JPEG2000", "MPO", "PCX", "PNG", "PPM", "QOI",
+            "SGI", "TGA", "TIFF", "WEBP"}
+
 @cache
 def image_extensions() -> frozenset[str]:  # such as ".jpg", in lower case
     "Return the extensions of the files that count as images."
-    from torchvision.datasets.folder import IMG_EXTENSIONS
-    return frozenset({*IMG_EXTENSIONS, ".gif"})
+    from PIL import Image
+    Image.init()
+    known = Image.registered_extensions().items()
+    return frozenset(ending for ending, kind in known if kind in _FORMATS) - {".pfm"}  # floating point
 
-def _images(folder: Path) -> list[Path]:
-    "List the image files below a folder, in sorted order, without hidden ones."
-    known = image_extensions()
-    files = (p for p in folder.rglob("*") if p.suffix.lower() in known and not p.name.startswith("."))
-    return sorted(p for p in files if p.is_file())
+def _images(folder: Path, above: frozenset[Path] = frozenset()) -> Iterator[Path]:
+    "Find the image files below a folder, without hidden files and folders; links to folders are followed."
+    here = folder.resolve()
+    if here in above: return
+    for path in folder.iterdir():
+        if path.name.startswith("."): continue
+        if path.is_dir(): yield from _images(path, above | {here})
+        elif path.suffix.lower() in image_extensions() and path.is_file(): yield path
+
+# %% ../../nbs/data/01_photographs.ipynb #df44a1b5
+def _place(root: Path, split: str) -> Path:
+    "Find the folder of a split, or say what is missing."
+    kaggle = not (root/"test").is_dir()
+    folder = root/({"val": "train", "test": "val"}.get(split, split) if kaggle else split)
+    if folder.is_dir(): return folder
+    layout = f"split {split!r} is taken from a subfolder {folder.name!r}, and {root} has none"
+    raise ValueError(f"{layout}; leave the split out to take all images of the folder")
 
 def list_photos(
     root: str | Path,  # folder of images, or a folder with subfolders train, val and perhaps test
@@ -76,19 +105,18 @@ def list_photos(
 ) -> list[Path]:  # sorted
     "List the image files of a folder, or of one split of the ImageNet-mini layout."
     root = Path(root)
+    if root.is_file(): raise NotADirectoryError(f"{root} is a file; give the folder that it is in")
     if not root.is_dir(): raise FileNotFoundError(f"no such folder: {root}; give a folder of images")
     if split not in (None, "train", "val", "test"):
         raise ValueError(f'split must be "train", "val" or "test", got {split!r}')
-    set_aside = split is not None and not (root/"test").is_dir()  # Kaggle's layout
-    place = {"val": "train", "test": "val"}.get(split or "", split) if set_aside else split
-    folder = root/place if place else root
-    files = _images(folder)
-    if set_aside and split == "val": files = files[::50]
-    if set_aside and split == "train": files = [p for i, p in enumerate(files) if i % 50]
-    if not files:
-        known = ", ".join(sorted(image_extensions()))
-        raise ValueError(f"no image files in {folder}; expected one of {known}")
-    return files
+    folder = _place(root, split) if split else root
+    files = sorted(_images(folder))
+    if split and not (root/"test").is_dir():  # Kaggle's layout
+        if split == "val": files = files[::50]
+        if split == "train": files = [p for i, p in enumerate(files) if i % 50]
+    if files: return files
+    wanted = f" for split {split!r}" if split else ""
+    raise ValueError(f"no image files in {folder}{wanted}; expected files such as .jpg, .png, .tif or .webp")
 
 # %% ../../nbs/data/01_photographs.ipynb #177eecd2
 KAGGLE = "ifigotin/imagenetmini-1000"
