@@ -21,6 +21,7 @@ from ..runtime import progress
 class PhotoCache:
     "Centre regions of photographs as bytes in one file, read one at a time."
     names: list[str]  # file names, relative to the folder they came from
+    kept: list[int]  # their positions among the files that were given
     skipped: list[str]  # one sentence for each file that could not be used
     shapes: np.ndarray  # (N, 2): height and width of each region, pixels
     deep: np.ndarray  # (N,): True where a region has sixteen bits a value
@@ -32,6 +33,7 @@ class PhotoCache:
         self.folder = Path(folder)
         index = json.loads((self.folder/"index.json").read_text())
         self.names, self.skipped = index["names"], index["skipped"]
+        self.kept = index.get("kept", list(range(len(self.names))))
         self.shapes = np.array(index["shapes"], dtype=np.int64).reshape(-1, 2)
         self.deep = np.array(index.get("deep", [False] * len(self)), dtype=bool)
         self.starts = np.concatenate([[0], np.cumsum(self.shapes.prod(1) * 3 * (1 + self.deep))])
@@ -87,16 +89,17 @@ def _decoded(
             yield from zip(part, pool.map(read, part))
 
 # %% ../../nbs/data/02_cache.ipynb #24722aae
-def _fill(folder: Path, files: Sequence[Path], read: Callable[[Path], np.ndarray | str], root: Path):
+def _fill(folder: Path, files: Sequence[Path], read: Callable[[Path], np.ndarray | str]):
     "Write photos.bin and index.json."
-    index: dict[str, list] = {"names": [], "shapes": [], "deep": [], "skipped": []}
+    index: dict[str, list] = {"names": [], "kept": [], "shapes": [], "deep": [], "skipped": []}
     with open(folder/"photos.bin", "wb") as out:
-        for path, photo in _decoded(files, read):
+        for i, (path, photo) in enumerate(_decoded(files, read)):
             if isinstance(photo, str):
                 index["skipped"].append(photo)
                 continue
             out.write(np.ascontiguousarray(photo).tobytes())
-            index["names"].append(str(path.relative_to(root)) if path.is_relative_to(root) else str(path))
+            index["names"].append(path.name)
+            index["kept"].append(i)
             index["shapes"].append(photo.shape[:2])
             index["deep"].append(photo.dtype == np.uint16)
     (folder/"index.json").write_text(json.dumps(index))
@@ -112,28 +115,45 @@ def _write_cache(folder: Path, fill: Callable[[Path], None]):
             if not (folder/"index.json").is_file(): raise  # else another process was first: use its cache
     finally: shutil.rmtree(draft, ignore_errors=True)
 
+# %% ../../nbs/data/02_cache.ipynb #deb6c3ce
+def _stamp(files: Sequence[Path]) -> list[tuple]:
+    "Say which files these are, and in which state."
+    states = [(path.resolve(), path.stat()) for path in files]
+    return [(str(path), s.st_size, s.st_mtime_ns, s.st_ctime_ns) for path, s in states]
+
+def _name(path: Path, root: Path) -> str:
+    "Name a file as its folder does."
+    return str(path.relative_to(root)) if path.is_relative_to(root) else str(path)
+
+def _read_all(folder: Path, files: Sequence[Path], read: Callable[[Path], np.ndarray | str], stamp: list):
+    "Fill a cache, or refuse files that change meanwhile."
+    _fill(folder, files, read)
+    changed = [str(path) for path, was, now in zip(files, stamp, _stamp(files)) if was != now]
+    if changed: raise ValueError(f"{changed[0]} changed while it was read; wait for the writer and try again")
+
 # %% ../../nbs/data/02_cache.ipynb #b7b257df
-_READER = 2  # one more whenever files are read in another way: no older cache is taken for a new one
+_READER = 3  # one more whenever files are read in another way: no older cache is taken for a new one
 
 def build_cache(
     files: Sequence[Path],  # image files
     crop: int,  # smallest side that is accepted, pixels
     region: int,  # largest side that is kept, pixels
     cache_dir: str | Path | None = None,  # None: $RS_SR_CACHE, else ~/.cache/rs_sr
-    root: str | Path = "",  # names are stored relative to this folder
+    root: str | Path = "",  # photographs are named relative to this folder
     # bits used by files of more than eight bits a value; None: read from each file, or left out
     depth: int | None = None,
 ) -> PhotoCache:
     "Decode photographs once into a `PhotoCache`, or open it where that was done before."
     check_depth(depth)
     base = Path(cache_dir or os.environ.get("RS_SR_CACHE") or Path.home()/".cache"/"rs_sr").expanduser()
-    stamp = [(str(p.resolve()), p.stat().st_size, p.stat().st_mtime_ns) for p in files]
+    stamp = _stamp(files)
     key = json.dumps([_READER, crop, region, depth, stamp])
     folder = base/hashlib.sha256(key.encode()).hexdigest()[:20]
     read = partial(_read_region, crop=crop, region=region, depth=depth)
     if not (folder/"index.json").is_file():
-        _write_cache(folder, partial(_fill, files=files, read=read, root=Path(root)))
+        _write_cache(folder, partial(_read_all, files=files, read=read, stamp=stamp))
     cache = PhotoCache(folder)
+    cache.names = [_name(files[i], Path(root)) for i in cache.kept]
     if cache.skipped:
         reasons = "; ".join(cache.skipped[:3]) + ("; ..." if len(cache.skipped) > 3 else "")
         warnings.warn(f"{len(cache.skipped)} of {len(files)} files left out: {reasons}", stacklevel=3)

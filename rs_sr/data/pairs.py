@@ -6,6 +6,7 @@
 __all__ = ['SRDataset']
 
 # %% ../../nbs/data/03_pairs.ipynb #cb6a23ec
+import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 import numpy as np
@@ -34,6 +35,16 @@ def _cut(photo: np.ndarray, side: int, key: tuple[int, int, int] | None) -> Tens
 def _fraction(cut: Tensor) -> Tensor:
     "Take bytes to [0, 1]; floats are there already."
     return cut.float() / 255 if cut.dtype == torch.uint8 else cut
+
+def _stacked(cuts: list[Tensor]) -> Tensor:
+    "Put cuts into one tensor, which lies in memory as the photographs' bytes do."
+    if len({cut.dtype for cut in cuts}) > 1: cuts = [_fraction(cut) for cut in cuts]
+    return torch.stack(cuts).contiguous(memory_format=torch.channels_last)
+
+def _digits(cut: Tensor) -> str:
+    "Name the values of a cut."
+    form = f"{cut.dtype} {tuple(cut.shape)}".encode()
+    return hashlib.sha256(form + cut.contiguous().numpy().tobytes()).hexdigest()[:12]
 
 def _checked(scale: int, crop: int, region: int) -> int:
     "Refuse sides that do not fit each other."
@@ -78,6 +89,7 @@ class SRDataset(Dataset):
         self.train, self.normalization = train, normalization
         self.root, self.split = Path(root), split
         self.seed, self.epoch = seed, 0
+        self._known: dict[tuple, str] = {}
         self.cache = build_cache(list_photos(root, split), crop, region, cache_dir, root, depth)
 
     @property
@@ -99,14 +111,20 @@ class SRDataset(Dataset):
     ) -> tuple[Tensor, Tensor]:  # (y, x), each (B, 3, crop, crop), model space
         "Make several pairs at once."
         n = len(self)
-        bad = [i for i in indices if not -n <= i < n]
-        if bad: raise IndexError(f"index {bad[0]} is out of range for {n} photographs")
+        if bad := [i for i in indices if not -n <= i < n]:
+            raise IndexError(f"index {bad[0]} is out of range for {n} photographs")
         cuts = self._cuts([i % n for i in indices], self.epoch if epoch is None else epoch)
         hr = _fraction(cuts.to(device))
         return self.normalization.to_model(degrade(hr, self.scale)), self.normalization.to_model(hr)
 
+    def fingerprint(self,
+        i: int,  # which photograph
+    ) -> str:  # twelve hexadecimal digits that change with any pixel of the cut
+        "Name the pixels of a pair, whatever its file is called."
+        key = (i, self.crop, (self.seed, self.epoch) if self.train else None)
+        if key not in self._known: self._known[key] = _digits(self._cuts([i], self.epoch)[0])
+        return self._known[key]
+
     def _cuts(self, indices: Sequence[int], epoch: int) -> Tensor:
         keys = [(self.seed, epoch, i) if self.train else None for i in indices]
-        cuts = [_cut(self.cache[i], self.crop, key) for i, key in zip(indices, keys)]
-        if len({cut.dtype for cut in cuts}) > 1: cuts = [_fraction(cut) for cut in cuts]
-        return torch.stack(cuts).contiguous(memory_format=torch.channels_last)  # as photographs' bytes lie
+        return _stacked([_cut(self.cache[i], self.crop, key) for i, key in zip(indices, keys)])
