@@ -7,11 +7,10 @@ __all__ = ['rs_sr_bench']
 
 # %% ../../nbs/commands/10_bench.ipynb #1cd5fff5
 from fastcore.script import store_true
-from ..benchmark import WORKS, Bench, bench, bench_table
 from .shared import Rule, choose_device, table_file, with_rules
 
 # %% ../../nbs/commands/10_bench.ipynb #420d5343
-_QUICK = ",".join(work for work in WORKS if work != "memory")
+_QUICK = "smooth,pgd,tune,train,processes,floor"  # all but memory
 
 def _does(work):
     "Make a test: is this job among those that are asked for?"
@@ -36,6 +35,7 @@ def rs_sr_bench(
     device: str = "auto",  # auto, cpu, cuda or mps
 ):
     "Compare the library with the thesis's way of computing, in turns, and both with the machine's limit."
+    from rs_sr.benchmark import WORKS, Bench, bench, bench_table
     chosen = works.split(",")
     unknown = sorted(set(chosen) - set(WORKS))
     if unknown: raise ValueError(f"works must be among {', '.join(WORKS)}, got {', '.join(unknown)}")

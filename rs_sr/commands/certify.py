@@ -11,13 +11,8 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from fastcore.script import store_true
-from ..certificates import certificate_text, certify_dataset, count_violations, violations
 from .shared import Rule, at_least, choose_device, load_models, parse_numbers, say_files
 from .shared import table_file, with_rules
-from ..data import SRDataset, sample_photos
-from ..models import record_of
-from ..plots import plot_certificates
-from ..runtime import atomic
 
 # %% ../../nbs/commands/07_certify.ipynb #1dfe64e0
 def _radii(text) -> Callable:
@@ -33,6 +28,7 @@ def _radii(text) -> Callable:
 # %% ../../nbs/commands/07_certify.ipynb #263e2bdc
 def _training_noise(model) -> float:
     "Read the noise on which a network was trained off its record; 0: none."
+    from rs_sr.models import record_of
     record = record_of(model)
     return record.level if record.method == "noise" else 0.0
 
@@ -46,6 +42,7 @@ def _trained(networks):
 
 def _photographs(data, folder):
     "Return a folder of photographs; a single file is put into one."
+    from rs_sr.data import sample_photos
     source = Path(data) if data else sample_photos("test")
     if not source.is_file(): return source
     alone = Path(folder)/source.stem
@@ -88,6 +85,8 @@ def rs_sr_certify(
     device: str = "auto",  # auto, cpu, cuda or mps
 ):
     "Certify smoothed networks against every perturbation within radii, alongside interpolation."
+    from rs_sr.certificates import certificate_text, certify_dataset
+    from rs_sr.data import SRDataset
     path, where = table_file(out), choose_device(device)
     reach = _radii(radii)
     at_least(1, scale=scale, crop=crop, k=k, draws=draws, steps=steps)
@@ -109,6 +108,7 @@ def rs_sr_certify(
 # %% ../../nbs/commands/07_certify.ipynb #79d57d32
 def _attack(frame, networks, dataset, path, **settings):
     "Attack certified photographs with fresh draws, and print how often a bound was broken."
+    from rs_sr.certificates import count_violations, violations
     if not (frame.status[frame.sigma_g > 0] == "certified").any(): return None
     side = path.with_name(f"{path.stem}_attacked.csv")
     attacked = violations(frame, networks, dataset, ratios=(0.5, 1, 2), out=side, **settings)
@@ -120,6 +120,8 @@ def _say(frame, attacked, path):
     "Draw the figure where there is something to draw, and print where the files are."
     if not (frame.quantity[frame.sigma_g > 0] == "PSNR (dB)").any(): return say_files(rows=path)
     from matplotlib.pyplot import close
+    from rs_sr.plots import plot_certificates
+    from rs_sr.runtime import atomic
     figure = plot_certificates(frame, attacked)
     with atomic(path.with_suffix(".png")) as draft: figure.savefig(draft, dpi=150, format="png")
     close(figure)

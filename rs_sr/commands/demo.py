@@ -10,9 +10,6 @@ from pathlib import Path
 from typing import Any
 from .shared import at_least, choose_device, load_models, output_folder, parse_numbers
 from .shared import save_table, say_files
-from ..data import SRDataset, sample_photos
-from ..evaluation import evaluate, summarise, worst_case
-from ..models import pretrained_models
 
 # %% ../../nbs/commands/01_demo.ipynb #a1d9396c
 DEMO = {
@@ -22,12 +19,14 @@ DEMO = {
 # %% ../../nbs/commands/01_demo.ipynb #4b9c27bd
 def _levels():
     "Look up the smoothing level that each card recommends; 0: none."
+    from rs_sr.models import pretrained_models
     cards = pretrained_models().set_index("name")
     return {n: float(cards.sigma_g[n] or 0) for n in DEMO}
 
 def _measure(models, dataset, radii, levels, common):
     "Attack f, and g where there is one; keep the worse attack for each photograph."
     import pandas as pd
+    from rs_sr.evaluation import evaluate, worst_case
     smoothed = {n: s for n, s in levels.items() if s}
     on_f = evaluate(models, dataset, radii, sigma_g={n: [s] for n, s in levels.items()}, **common)
     on_g = evaluate({n: models[n] for n in smoothed}, dataset, radii,
@@ -91,6 +90,8 @@ def rs_sr_demo(
     device: str = "auto",  # auto, cpu, cuda or mps
 ):
     "Attack and smooth the shipped networks on the embedded photographs: a table and a figure."
+    from rs_sr.data import SRDataset, sample_photos
+    from rs_sr.evaluation import summarise
     folder, where = output_folder(out), choose_device(device)
     radii = parse_numbers(eps_rel, "eps_rel", low=0)
     at_least(0, seed=seed)

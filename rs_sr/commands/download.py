@@ -7,11 +7,11 @@ __all__ = ['rs_sr_download']
 
 # %% ../../nbs/commands/02_download.ipynb #b90ec94d
 from .shared import output_folder, say_files
-from ..data import download_imagenet_mini
 
 # %% ../../nbs/commands/02_download.ipynb #d8665c52
 def rs_sr_download(
     dest: str,  # folder that will hold train/ and val/
 ):
     "Download ImageNet mini from Kaggle; needs pip install 'rs_sr[data]'."
+    from rs_sr.data import download_imagenet_mini
     say_files(photographs=download_imagenet_mini(output_folder(dest)))

@@ -8,10 +8,6 @@ __all__ = ['rs_sr_evaluate']
 # %% ../../nbs/commands/04_evaluate.ipynb #ee1865c4
 from .shared import Rule, at_least, choose_device, load_models, parse_numbers, say_files
 from .shared import table_file, with_rules
-from ..data import SRDataset, sample_photos
-from ..evaluation import evaluate, summarise
-from ..models import pretrained_models
-from ..runtime import is_main_process
 
 # %% ../../nbs/commands/04_evaluate.ipynb #934830af
 def _smoothed(options) -> bool:
@@ -38,6 +34,7 @@ _RULES = (
 def _levels(sigma_g, names):
     "Read the smoothing levels: numbers for all networks, or those of the cards."
     if sigma_g != "card": return parse_numbers(sigma_g, "sigma_g", low=0)
+    from rs_sr.models import pretrained_models
     cards = pretrained_models().set_index("name").sigma_g
     return {n: sorted({0.0, float(cards.get(n, 0.0))}) for n in names}
 
@@ -71,6 +68,9 @@ def rs_sr_evaluate(
     device: str = "auto",  # auto, cpu, cuda or mps
 ):
     "Attack networks and their smoothed versions, image by image, alongside interpolation."
+    from rs_sr.data import SRDataset, sample_photos
+    from rs_sr.evaluation import evaluate
+    from rs_sr.runtime import is_main_process
     path = table_file(out)
     at_least(1, scale=scale, crop=crop, steps=steps, k=k, attack_k=attack_k, batch_size=batch_size)
     at_least(0, images=images, seed=seed)
@@ -89,5 +89,6 @@ _SHOWN = ["model", "attack", "sigma_g", "eps_rel", "psnr", "psnr_lo", "psnr_hi",
 
 def _show(frame, path):
     "Print the summary of a table, and where the table is."
+    from rs_sr.evaluation import summarise
     print(summarise(frame)[_SHOWN].round(4).to_string(index=False))
     say_files(rows=path, origin=path.with_suffix(".json"))

@@ -9,14 +9,12 @@ __all__ = ['rs_sr_leaderboard']
 from typing import Any
 from fastcore.script import store_true
 from .shared import Rule, at_least, choose_device, parse_numbers, with_rules
-from ..data import SRDataset
-from ..evaluation import THESIS_SIGMAS, best_sigma_g, tune_sigma_g
-from ..runtime import is_main_process
-from ..study import rank, ranking, read_defences
 
 # %% ../../nbs/commands/08_leaderboard.ipynb #9f5f19d1
 def _choose_levels(listed, dataset, radii, device, **options):
     "Print the best smoothing level of each smoothed line, on photographs that are not reported."
+    from rs_sr.evaluation import THESIS_SIGMAS, best_sigma_g, tune_sigma_g
+    from rs_sr.runtime import is_main_process
     smoothed = {d.name: d.base().to(device) for d in listed if d.sigma_g and d.estimator == "mean"}
     levels = [s for s in THESIS_SIGMAS if s]
     frame = tune_sigma_g(smoothed, dataset, levels, radii, metric="ssim", **options)
@@ -48,6 +46,9 @@ def rs_sr_leaderboard(
     device: str = "auto",  # auto, cpu, cuda or mps
 ):
     "Attack a list of defences with everything there is, next to interpolation."
+    from rs_sr.data import SRDataset
+    from rs_sr.runtime import is_main_process
+    from rs_sr.study import rank, ranking, read_defences
     at_least(1, crop=crop, steps=steps, smooth_steps=smooth_steps, attack_k=attack_k, batch_size=batch_size)
     at_least(0, images=images, seed=seed)
     listed, radii = read_defences(defences), parse_numbers(eps_rel, "eps_rel", low=0)

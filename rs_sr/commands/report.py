@@ -9,8 +9,6 @@ __all__ = ['rs_sr_report']
 from fastcore.script import store_true
 from .shared import Rule, at_least, choose_device, output_folder, parse_numbers, say_files
 from .shared import with_rules
-from ..data import SRDataset, sample_photos
-from ..evaluation import load_model, robustness_report
 
 # %% ../../nbs/commands/05_report.ipynb #efece292
 def _smoothed(options) -> bool:
@@ -53,6 +51,8 @@ def rs_sr_report(
     device: str = "auto",  # auto, cpu, cuda or mps
 ):
     "Attack and smooth a restoration model of any kind, and write a report on it."
+    from rs_sr.data import SRDataset, sample_photos
+    from rs_sr.evaluation import load_model, robustness_report
     folder, where = output_folder(out), choose_device(device)
     at_least(1, scale=scale, crop=crop, k=k, steps=steps)
     at_least(80, passes=passes)

@@ -8,14 +8,14 @@ __all__ = ['command_parser', 'Rule', 'with_rules', 'refuse_idle', 'given_options
 
 # %% ../../nbs/commands/00_shared.ipynb #fd394fb2
 import argparse
+import inspect
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import UnionType
 from typing import NamedTuple, get_args
 from fastcore.script import anno_parser
-from ..models import load_network
 
 # %% ../../nbs/commands/00_shared.ipynb #13b635cd
 _NETWORKS = "unet-x2-standard,unet-x2-noise0.4"
@@ -42,6 +42,7 @@ def command_parser(
         option.help = (option.help or "").removesuffix(" (default: )").removesuffix(" (default: False)")
         kind = command.__annotations__.get(option.dest)
         if isinstance(kind, UnionType): option.type = get_args(kind)[0]  # of int | None, the int
+    parser.add_argument("--debug", action="store_true", help="show the traceback of a failure")
     if name in _EXAMPLES: parser.epilog = f"example: {name} {_EXAMPLES[name]}"
     return parser
 
@@ -52,10 +53,13 @@ class Rule(NamedTuple):
     applies: Callable[[dict], bool]  # all options by name -> whether this one changes anything
     otherwise: str  # end of the sentence "--option ...", which says why it does not and what to do
 
-def with_rules(*rules: Rule) -> Callable:  # decorator of a command, which stays the same function
+def with_rules(
+    *rules: Rule,
+    later: Callable[[], Sequence[Rule]] = tuple,  # makes further rules when a line is checked
+) -> Callable:  # decorator of a command, which stays the same function
     "Attach rules to a command."
     def attach(command):
-        command.rules = rules
+        command.rules = lambda: (*rules, *later())
         return command
     return attach
 
@@ -81,33 +85,58 @@ def given_options(
     return list(vars(parser.parse_args(args)))
 
 # %% ../../nbs/commands/00_shared.ipynb #cf91869e
-_MISTAKES = (ValueError, OSError, RuntimeError, FloatingPointError, ModuleNotFoundError)
+_CLEAR = (ValueError, OSError, RuntimeError, ModuleNotFoundError)  # their messages are sentences
 
 def _chosen(argv, commands):
     "Split a line into the name of a command and its arguments."
     name, *args = sys.argv if argv is None else argv
     if Path(name).stem not in commands: name, *args = args or ["?"]
     name = Path(name).stem
-    if name not in commands: sys.exit(f"no command named {name!r}; there are: {', '.join(commands)}")
+    if name not in commands: _stop(f"no command named {name!r}; there are: {', '.join(commands)}")
     return name, args
+
+def _stop(sentence, code=2):
+    "End with a sentence."
+    print(" ".join(sentence.split()), file=sys.stderr)
+    sys.exit(code)
+
+def _sentence(error) -> str:
+    "Say in one line what failed."
+    text, kind = " ".join(str(error).split()), type(error).__name__
+    if isinstance(error, SystemExit): return f"the code of the model ended the program (exit code {text})"
+    if isinstance(error, _CLEAR) and " " in text: return text
+    return f"{kind}: {text or 'no message'}; --debug shows where"
+
+# %% ../../nbs/commands/00_shared.ipynb #39e498bd
+def _kept(out) -> str:
+    "Say what an interrupted command has left in its output, and how to go on."
+    path = Path(out or "nowhere").expanduser()
+    saved: list[Path] = []
+    if path.is_dir(): saved = [f for f in path.iterdir() if f.suffix in (".csv", ".safetensors")]
+    elif path.parent.is_dir(): saved = [f for f in path.parent.iterdir() if f.name.startswith(path.name)]
+    if not (out and saved): return "nothing was saved"
+    return f"what was finished is saved in {path}; give the same command again to resume"
 
 # %% ../../nbs/commands/00_shared.ipynb #69689597
 def run_command(
     argv: list[str] | None,  # command and its arguments; None: sys.argv
-    commands: dict[str, Callable],  # functions by name
+    commands: Mapping[str, Callable],  # functions by name
 ):
     "Run the command whose name comes first."
     name, args = _chosen(argv, commands)
     command = commands[name]
     parser = command_parser(name, command)
     parser.error = lambda message: parser.exit(2, f"{name}: {message}; see {name} --help\n")
-    options = {k: v for k, v in vars(parser.parse_args(args)).items() if k not in ("pdb", "xtra")}
+    parsed = vars(parser.parse_args(args))
+    options = {key: parsed[key] for key in inspect.signature(command).parameters}
     try:
-        refuse_idle(options, given_options(name, command, args), getattr(command, "rules", ()))
+        rules: Sequence[Rule] = command.rules() if hasattr(command, "rules") else ()
+        refuse_idle(options, given_options(name, command, args), rules)
         command(**options)
-    except _MISTAKES as error: parser.exit(2, f"{name}: {' '.join(str(error).split())}\n")
-    except KeyboardInterrupt:
-        parser.exit(130, f"\n{name}: interrupted; give the same command again to go on\n")
+    except KeyboardInterrupt: _stop(f"{name}: interrupted; {_kept(options.get('out'))}", 130)
+    except (Exception, SystemExit) as error:
+        if parsed["debug"]: raise
+        _stop(f"{name}: {_sentence(error)}")
 
 # %% ../../nbs/commands/00_shared.ipynb #27cd5049
 def parse_numbers(
@@ -155,6 +184,7 @@ def load_models(
 ) -> dict:  # network by label, in the memory layout in which convolutions run fastest
     "Load networks, by the shortest names that tell them apart."
     import torch
+    from rs_sr.models import load_network
     listed = [n for n in names.split(",") if n]
     if not listed: raise ValueError("give at least one network: shipped names or folders, with commas")
     labels = short_names(listed)

@@ -8,15 +8,12 @@ __all__ = ['rs_sr_study']
 # %% ../../nbs/commands/09_study.ipynb #0b1a5420
 from pathlib import Path
 from .shared import Rule, at_least, choose_device, parse_numbers, with_rules
-from ..data import SRDataset
-from ..runtime import atomic, is_main_process
-from rs_sr.study import (
-    evaluate_study, study_defences, study_filters, study_grid, study_models, study_tables, train_study,
-)
 
 # %% ../../nbs/commands/09_study.ipynb #573f7934
 def _evaluate_scale(data, scale, runs, out, names, device, **options):
     "Measure what is finished of a scale, and what is added to it."
+    from rs_sr.data import SRDataset
+    from rs_sr.study import evaluate_study, study_defences, study_filters, study_models
     train_set, val, test = (SRDataset(data, scale=scale, split=split) for split in ("train", "val", "test"))
     models, filters = study_models(runs, scale, names), study_filters(train_set, runs)
     models |= study_defences(models, filters, val, out)
@@ -25,6 +22,8 @@ def _evaluate_scale(data, scale, runs, out, names, device, **options):
 def _write_tables(out, scales):
     "Summarise all scales that were measured, in one packed file."
     import pandas as pd
+    from rs_sr.runtime import atomic
+    from rs_sr.study import study_tables
     there = [s for s in scales if list(Path(out).glob(f"study_x{s}.csv*"))]
     tables = pd.concat([study_tables(out, s) for s in there], ignore_index=True)
     file = Path(out)/"study_tables.csv.xz"
@@ -33,6 +32,7 @@ def _write_tables(out, scales):
 
 def _check_study(action, data, runs, names):
     "Refuse what cannot be done."
+    from rs_sr.study import study_grid
     if action not in ("train", "evaluate", "tables"):
         raise ValueError(f"action must be train, evaluate or tables, got {action!r}")
     if action != "tables" and not data:
@@ -72,6 +72,8 @@ def rs_sr_study(
     device: str = "auto",  # auto, cpu, cuda or mps
 ):
     "Train the grid of the study, attack it, write its tables; rerun to resume."
+    from rs_sr.runtime import is_main_process
+    from rs_sr.study import train_study
     names, scales = [n for n in only.split(",") if n], [int(s) for s in parse_numbers(scale, "scale")]
     at_least(0, val_images=val_images, test_images=test_images, strong_images=strong_images)
     at_least(1, passes=passes, smooth_passes=smooth_passes, k=k)

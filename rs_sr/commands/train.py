@@ -9,8 +9,6 @@ __all__ = ['rs_sr_train']
 import dataclasses
 from fastcore.script import store_true
 from .shared import Rule, with_rules
-from ..runtime import is_main_process
-from ..training import PRESETS, USED_WHEN, TrainConfig, train, unused_settings
 
 # %% ../../nbs/commands/03_train.ipynb #1374354f
 def _wanted(other, values):
@@ -19,14 +17,18 @@ def _wanted(other, values):
 
 def _rule(name, conditions):
     "Refuse an option that a run would not use."
+    from rs_sr.training import unused_settings
     def applies(options): return name not in unused_settings(options)
     needs = " and ".join(_wanted(*condition) for condition in conditions.items())
     return Rule(name, applies, f"has an effect only with {needs}; leave it out")
 
-_RULES = [_rule(name, conditions) for name, conditions in USED_WHEN.items()]
+def _rules():
+    "Make a rule of each entry of the table."
+    from rs_sr.training import USED_WHEN
+    return [_rule(name, conditions) for name, conditions in USED_WHEN.items()]
 
 # %% ../../nbs/commands/03_train.ipynb #27bced31
-@with_rules(*_RULES)
+@with_rules(later=_rules)
 def rs_sr_train(
     data: str,  # folder of photographs, or of the ImageNet-mini layout (train/, val/)
     out: str,  # folder for checkpoint, log and weights; rerun with the same folder to resume
@@ -68,6 +70,8 @@ def rs_sr_train(
 ):
     "Train a network, or resume a run that was interrupted."
     given = locals()
+    from rs_sr.runtime import is_main_process
+    from rs_sr.training import PRESETS, TrainConfig, train
     if preset not in PRESETS: raise ValueError(f"preset must be one of {', '.join(PRESETS)}, got {preset!r}")
     names = [field.name for field in dataclasses.fields(TrainConfig)]
     chosen = {name: given[name] for name in names if given.get(name) is not None}

@@ -9,12 +9,9 @@ __all__ = ['rs_sr_tune']
 from fastcore.script import store_true
 from .shared import Rule, at_least, choose_device, load_models, parse_numbers, say_files
 from .shared import table_file, with_rules
-from ..data import SRDataset
-from ..evaluation import THESIS_SIGMAS, best_sigma_g, tune_sigma_g
-from ..runtime import is_main_process
 
 # %% ../../nbs/commands/06_tune.ipynb #764046cc
-_LEVELS = ",".join(f"{s:g}" for s in THESIS_SIGMAS)
+_LEVELS = "0,0.05,0.1,0.15,0.2,0.25,0.3,0.4,0.5,0.6,0.7,0.75,0.8,0.9,1,1.1,1.2"
 
 def _some(option: str):
     "Tell whether a list of numbers holds one above 0."
@@ -49,6 +46,9 @@ def rs_sr_tune(
     device: str = "auto",  # auto, cpu, cuda or mps
 ):
     "Choose the smoothing level sigma_g on validation photographs, for each radius and for all."
+    from rs_sr.data import SRDataset
+    from rs_sr.evaluation import tune_sigma_g
+    from rs_sr.runtime import is_main_process
     path, where = table_file(out), choose_device(device)
     at_least(1, scale=scale, crop=crop, steps=steps, k=k, batch_size=batch_size)
     at_least(0, images=images, seed=seed)
@@ -66,6 +66,7 @@ def rs_sr_tune(
 # %% ../../nbs/commands/06_tune.ipynb #ec2244e9
 def _show(frame, metric, path):
     "Print the best levels, and where the table is."
+    from rs_sr.evaluation import best_sigma_g
     best = best_sigma_g(frame, metric).to_string()
     print(f"sigma_g with the best mean {metric}, for each eps_rel and for all:\n{best}")
     say_files(rows=path, origin=path.with_suffix(".json"))
