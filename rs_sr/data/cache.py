@@ -17,6 +17,16 @@ from .depth import check_depth
 from .photographs import load_photo
 from ..runtime import progress
 
+# %% ../../nbs/data/02_cache.ipynb #e567f0e8
+def _damaged(folder: Path) -> ValueError:
+    "Make the error of a cache that has lost a part."
+    return ValueError(f"the decoded photographs in {folder} are damaged; delete that folder and try again")
+
+def _index(folder: Path) -> dict:
+    "Read the index of a cache."
+    try: return json.loads((folder/"index.json").read_text())
+    except ValueError: raise _damaged(folder) from None
+
 # %% ../../nbs/data/02_cache.ipynb #95fff24d
 class PhotoCache:
     "Centre regions of photographs as bytes in one file, read one at a time."
@@ -31,12 +41,13 @@ class PhotoCache:
         folder: str | Path,  # folder that holds photos.bin and index.json
     ):
         self.folder = Path(folder)
-        index = json.loads((self.folder/"index.json").read_text())
+        index = _index(self.folder)
         self.names, self.skipped = index["names"], index["skipped"]
         self.kept = index.get("kept", list(range(len(self.names))))
         self.shapes = np.array(index["shapes"], dtype=np.int64).reshape(-1, 2)
         self.deep = np.array(index.get("deep", [False] * len(self)), dtype=bool)
         self.starts = np.concatenate([[0], np.cumsum(self.shapes.prod(1) * 3 * (1 + self.deep))])
+        if (self.folder/"photos.bin").stat().st_size != self.starts[-1]: raise _damaged(self.folder)
         self._file: FileIO | None = None
 
     def __len__(self) -> int: return len(self.names)
@@ -51,7 +62,7 @@ class PhotoCache:
             whole = np.fromfile(self.folder/"photos.bin", photo.dtype, photo.size, offset=start)
             return whole.reshape(photo.shape)
         if self._file is None: self._file = FileIO(self.folder/"photos.bin")
-        os.preadv(self._file.fileno(), [photo.data], start)
+        if os.preadv(self._file.fileno(), [photo.data], start) < photo.nbytes: raise _damaged(self.folder)
         return photo
 
     def __getstate__(self): return {**self.__dict__, "_file": None}  # workers open the file themselves

@@ -16,7 +16,7 @@ from ..data import SRDataset
 from .jobs import check_settings, Job, METRICS, numbers, plan_jobs
 from .loop import opened, Work
 from .selection import Race, THESIS_SIGMAS
-from ..runtime import named, progress
+from ..runtime import checked_seed, named, progress
 
 # %% ../../nbs/evaluation/05_tuning.ipynb #3e0f3442
 def _round(work: Work, race: Race, jobs: Sequence[Job], part: list[int]) -> None:
@@ -53,7 +53,8 @@ def tune_sigma_g(
     models, radii = named(models), numbers(eps_rel)
     levels = dict.fromkeys(models, sorted(set(numbers(sigma_g))))
     images = range(len(dataset)) if images is None else images
-    images = [int(images[i]) for i in np.random.default_rng(seed).permutation(len(images))]
+    order = np.random.default_rng(checked_seed(seed)).permutation(len(images))
+    images = [int(images[i]) for i in order]
     check_settings(radii, levels, images, attack="pgd", steps=steps, k=k, precision=precision)
     options: dict[str, Any] = dict(attack="pgd", steps=steps, k=k, seed=seed, scale=dataset.scale)
     jobs = list(plan_jobs(models, radii, levels, **options))

@@ -4,14 +4,15 @@
 
 # %% auto #0
 __all__ = ['device_of', 'named', 'frozen', 'inference_copy', 'modules_in', 'free_memory', 'kept_memory', 'pass_bytes',
-           'derive_seed', 'draw_seeds', 'family_seed', 'generator', 'is_main_process', 'progress', 'Team', 'atomic',
-           'checksum', 'fingerprint', 'locked', 'provenance', 'read_frame', 'read_rows', 'Schema', 'write_rows',
-           'Table', 'checked_output', 'checked_values', 'output_of', 'Trial', 'trial_of']
+           'checked_seed', 'derive_seed', 'draw_seeds', 'family_seed', 'generator', 'is_main_process', 'progress',
+           'Team', 'atomic', 'checksum', 'fingerprint', 'locked', 'provenance', 'read_frame', 'read_rows', 'Schema',
+           'write_rows', 'Table', 'checked_output', 'checked_values', 'output_of', 'Trial', 'trial_of']
 
 # %% ../../nbs/runtime/index.ipynb #2a3d806b
 from .arguments import device_of, named
 from .inference import frozen, inference_copy, modules_in
 from .memory import free_memory, kept_memory, pass_bytes
+from .seeds import checked_seed
 from .seeds import derive_seed, draw_seeds, family_seed, generator
 from .processes import is_main_process, progress, Team
 from .files import atomic, checksum, fingerprint, locked, provenance
@@ -24,7 +25,7 @@ from .trial import Trial, trial_of
 _all_ = [
     "device_of", "named", "frozen", "inference_copy", "modules_in", "free_memory", "kept_memory",
     "pass_bytes",
-    "derive_seed", "draw_seeds", "family_seed", "generator", "is_main_process", "progress", "Team",
+    "checked_seed", "derive_seed", "draw_seeds", "family_seed", "generator", "is_main_process", "progress", "Team",
     "atomic", "checksum", "fingerprint", "locked", "provenance", "read_frame", "read_rows", "Schema",
     "write_rows", "Table", "checked_output", "checked_values", "output_of",
     "Trial", "trial_of"]
