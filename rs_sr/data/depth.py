@@ -38,8 +38,9 @@ def container_bits(
     "Tell how many bits the file has for each value."
     if image.format == "PNG": return _header(image.fp)[24]
     if image.format == "TIFF":
-        tags = image.tag_v2
-        return max(tags.get(258, (1,))) - (2 in tags.get(339, (1,)))
+        bits, signed = max(image.tag_v2.get(258, (1,))), 2 in image.tag_v2.get(339, (1,))
+        if bits > 8 or not signed: return bits - signed
+        raise ValueError("signed bytes have no agreed white; save it with unsigned ones")
     if image.format == "SGI": return 8 * _header(image.fp)[3]
     if image.mode == "I": return 16 if image.format == "PPM" else 32
     return 16 if image.mode.startswith("I;16") else 8

@@ -50,7 +50,7 @@ def load_photo(
     except FileNotFoundError: raise FileNotFoundError(f"no such image file: {path}") from None
     except Exception as error:
         reason = " ".join(str(error).split()) or type(error).__name__
-        advice = "" if "depth=" in reason else "; remove or replace the file"
+        advice = "" if ";" in reason else "; remove or replace the file"
         raise ValueError(f"cannot read {path} as a photograph: {reason}{advice}") from error
 
 # %% ../../nbs/data/01_photographs.ipynb #6f2ff7a8
