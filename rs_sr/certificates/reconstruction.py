@@ -238,11 +238,12 @@ def certify_linear(
     name: str = "interpolation",  # for the table
     normalization: Normalization | None = IMAGENET_MINI,  # model space to pixels; None: all is in pixels
 ) -> list[Certificate]:  # one for each radius; sigma_g, k and alpha are 0
-    "Give the exact worst case of a linear estimator, of its output before any clamping."
+    "Give the exact worst case of a linear estimator, before any clamping: a bound for clamped output too."
     if not is_exact(model): raise TypeError(f"{type(model).__name__} has no exact worst case; use certify")
     std = torch.as_tensor(normalization.std if normalization else [1.], device=y.device)[:, None, None]
+    attack = getattr(model, "unclamped_attack", cast(Any, model).attack)
     def worst(r):
-        error = (model(cast(Any, model).attack(y, x, r)) - x)*std
+        error = (model(attack(y, x, r)) - x)*std
         return psnr_from_error(float(error.cpu().double().square().mean()))
     estimator = f"{name}, exact"
     made = []

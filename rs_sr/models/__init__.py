@@ -5,8 +5,9 @@
 # %% auto #0
 __all__ = ['RECORD', 'Record', 'read_record', 'record_columns', 'record_from_config', 'record_of', 'with_record', 'WEIGHTS',
            'Pretrained', 'weights_folder', 'load_network', 'pretrained_models', 'DoubleConv', 'UNetSR', 'EDSR',
-           'ResidualBlock', 'Interpolation', 'interpolations', 'is_exact', 'worst_linear', 'worst_spectrum',
-           'LinearFilter', 'fit_filter', 'Blend', 'SelfEnsemble', 'projected']
+           'ResidualBlock', 'Interpolation', 'interpolations', 'is_exact', 'LinearImages', 'Reported', 'Spectral',
+           'worst_clamped', 'worst_linear', 'worst_spectrum', 'LinearFilter', 'fit_filter', 'Blend', 'SelfEnsemble',
+           'projected']
 
 # %% ../../nbs/models/index.ipynb #2cbc7600
 from .record import RECORD, Record, read_record, record_columns, record_from_config
@@ -14,7 +15,8 @@ from .record import record_of, with_record
 from .pretrained import WEIGHTS, Pretrained, weights_folder
 from .unet import DoubleConv, UNetSR
 from .edsr import EDSR, ResidualBlock
-from .linear import Interpolation, interpolations, is_exact, worst_linear, worst_spectrum
+from .linear import Interpolation, LinearImages, Reported, Spectral, interpolations, is_exact
+from .linear import worst_clamped, worst_linear, worst_spectrum
 from .filters import LinearFilter, fit_filter
 from .combine import Blend, SelfEnsemble, projected
 from .zoo import load_network, pretrained_models
@@ -23,5 +25,6 @@ from .zoo import load_network, pretrained_models
 _all_ = ["RECORD", "Record", "read_record", "record_columns", "record_from_config", "record_of"]
 _all_ += ["with_record", "WEIGHTS", "Pretrained", "weights_folder", "load_network", "pretrained_models"]
 _all_ += ["DoubleConv", "UNetSR", "EDSR", "ResidualBlock", "Interpolation", "interpolations", "is_exact"]
-_all_ += ["worst_linear", "worst_spectrum", "LinearFilter", "fit_filter"]
+_all_ += ["LinearImages", "Reported", "Spectral", "worst_clamped", "worst_linear"]
+_all_ += ["worst_spectrum", "LinearFilter", "fit_filter"]
 _all_ += ["Blend", "SelfEnsemble", "projected"]

@@ -8,14 +8,14 @@ __all__ = ['LinearFilter', 'fit_filter']
 # %% ../../nbs/models/05_filters.ipynb #201a620a
 from typing import NamedTuple
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from ..data import SRDataset
-from .linear import Interpolation, worst_spectrum
+from .linear import Interpolation, LinearImages, Spectral, worst_spectrum
 from .record import Record
 from ..physics import IMAGENET_MINI, Normalization, enlargement_matrix, eps_from_rel
 
 # %% ../../nbs/models/05_filters.ipynb #c21b03cc
-class LinearFilter(nn.Module):
+class LinearFilter(LinearImages):
     "A linear estimator with one gain for each pair of frequencies, and its exact worst case."
     gains: Tensor
     v: Tensor
@@ -43,7 +43,7 @@ class LinearFilter(nn.Module):
         self.register_buffer("v", u[:, :len(gains)], persistent=False)
         self.register_buffer("w", vh[:len(gains)].T.contiguous(), persistent=False)
 
-    def spectrum(self,
+    def coefficients(self,
         y: Tensor,  # measurements, (B, C, H, W), model space
     ) -> Tensor:  # (B, C, n, n) float64: what the filter listens to
         "Take the coefficients of measurements."
@@ -61,17 +61,15 @@ class LinearFilter(nn.Module):
         y: Tensor,  # measurements, (B, C, H, W), model space
     ) -> Tensor:  # reconstructions, same shape and space
         "Filter."
-        return (self.v @ (self.gains * self.spectrum(y)) @ self.v.T).to(y.dtype)
+        return (self.v @ (self.gains * self.coefficients(y)) @ self.v.T).to(y.dtype)
 
-    def attack(self,
+    def spectral(self,
         y: Tensor,  # measurements, (B, C, H, W), model space
         x: Tensor,  # ground truth, (B, C, H, W), model space
-        eps: float,  # l2 radius, model units
-    ) -> Tensor:  # measurements with the largest squared error in pixels that any perturbation can cause
-        "Solve the attack exactly."
-        error = self.gains * self.spectrum(y) - self.v.T @ x.double() @ self.v
-        z = worst_spectrum(self.gains, error, self.normalization.std, eps)
-        return (y.double() + self.w @ z @ self.w.T).to(y.dtype)
+    ) -> Spectral:
+        "Take the estimator to its singular bases."
+        error = self.gains * self.coefficients(y) - self.v.T @ x.double() @ self.v
+        return Spectral((self.v, self.v), (self.w, self.w), self.gains, error)
 
 def _check(gains: Tensor, mode: str):
     "Refuse a family that there is not, and gains that are no table."
@@ -103,7 +101,7 @@ def _pairs(made: LinearFilter, y: Tensor, x: Tensor) -> _Pairs:
     std = torch.as_tensor(made.normalization.std, dtype=torch.float64, device=y.device)[:, None, None]
     wanted = made.v.T @ x.double() @ made.v
     rest = ((x.double() * std).square().sum() - (wanted * std).square().sum()) / y.numel()
-    return _Pairs(made.spectrum(y), wanted, std, rest, y.numel())
+    return _Pairs(made.coefficients(y), wanted, std, rest, y.numel())
 
 # %% ../../nbs/models/05_filters.ipynb #ff3ac5cf
 def _regression(p: _Pairs) -> Tensor:
