@@ -31,6 +31,7 @@ def _round(work: Work, race: Race, jobs: Sequence[Job], part: list[int]) -> None
     # one process decides for all
     race.alive, race.overall = work.table.team.first((race.alive, race.overall))
 
+# %% ../../nbs/evaluation/05_tuning.ipynb #fcc36431
 def tune_sigma_g(
     models: nn.Module | Mapping[str, nn.Module],  # base estimators, by name; a single one is named "model"
     dataset: SRDataset,  # validation pairs, never the ones that are reported

@@ -25,7 +25,8 @@ from .trial import Trial, trial_of
 _all_ = [
     "device_of", "named", "frozen", "inference_copy", "modules_in", "free_memory", "kept_memory",
     "pass_bytes",
-    "checked_seed", "derive_seed", "draw_seeds", "family_seed", "generator", "is_main_process", "progress", "Team",
+    "checked_seed",
+    "derive_seed", "draw_seeds", "family_seed", "generator", "is_main_process", "progress", "Team",
     "atomic", "checksum", "fingerprint", "locked", "provenance", "read_frame", "read_rows", "Schema",
     "write_rows", "Table", "checked_output", "checked_values", "output_of",
     "Trial", "trial_of"]
