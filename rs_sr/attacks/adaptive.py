@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
-from .ball import Worst, ascend, check_attack, pick, project, radius_of, random_in_ball
+from .ball import (Worst, ascend, check_attack, inside_ball, needs_gradients, pick, project,
+                                radius_of, random_in_ball)
 from .gradient import visit, without_attack
 from .losses import checked_loss, squared_error
 from ..runtime import frozen
@@ -97,6 +98,7 @@ def _run(model, y, x, e, radius, loss, plan: _Plan) -> Worst:
     return worst
 
 # %% ../../nbs/attacks/04_adaptive.ipynb #03198d92
+@needs_gradients
 def apgd(
     model: nn.Module,  # estimator y -> x_hat, in any mode: it is left as found
     y: Tensor,  # measurements, (B, ...), in the model's own units
@@ -120,7 +122,7 @@ def apgd(
 ) -> Tensor | Any:
     "Maximise the loss of `model` over a ball around each measurement, with steps that adapt to each image."
     check_attack(y, x, eps, steps=steps, restarts=restarts, norm=norm, start=start)
-    if not torch.as_tensor(eps).any(): return without_attack(model, y, return_output)
+    if not torch.as_tensor(eps).any(): return without_attack(model, y, return_output, x)
     y, checked = y.detach(), checked_loss(loss)
     radius = radius_of(eps, y)
     plan = _Plan(steps, norm, first, momentum, anneal)
@@ -131,4 +133,5 @@ def apgd(
             else: e = project(start.detach() - y, radius, norm)
             found = _run(model, y, x, e, radius, checked, plan)
             worst.offer(found.loss, e=found["e"], x_hat=found["x_hat"])
-    return (y + worst["e"], worst["x_hat"]) if return_output else y + worst["e"]
+    z = inside_ball(y + worst["e"], y, eps, norm)
+    return (z, worst["x_hat"]) if return_output else z

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, cast
 import torch
 from torch import Tensor, nn
 from .adaptive import apgd
-from .ball import Worst, check_attack, radius_of
+from .ball import GradientError, Worst, check_attack, inside_ball, needs_gradients, radius_of
 from .gradient import cosine_steps, pgd
 from .losses import checked_loss, squared_error
 from .smoothed import random_direction, smooth_pgd, top_singular_direction
@@ -29,6 +29,7 @@ class Attacked(NamedTuple):
     passes: int  # passes an image that the search took, without the judging
     table: Any  # DataFrame, one row a member: its passes, the images that it won, and its loss for each image
     gradient: bool = True  # False: the model has none, so its true worst case may be much worse
+    left_out: tuple[str, ...] = ()  # members that failed, each with its reason: they might have found worse
 
 # %% ../../nbs/attacks/06_ensemble.ipynb #f6bcf65c
 def _fork(y: Tensor):
@@ -39,23 +40,28 @@ def _judge(model: nn.Module, z: Tensor, x: Tensor, loss: Callable, seed: int) ->
     "Take the loss of the model's outputs, with the noise that `seed` names."
     with frozen(model, z), torch.no_grad(), torch.autocast(z.device.type, enabled=False), _fork(z):
         torch.manual_seed(seed)
-        return checked_loss(loss)(model(z), x).float()
+        return checked_loss(loss)(model(z.clone()), x).float()
 
 # %% ../../nbs/attacks/06_ensemble.ipynb #f79d3a24
-def has_gradient(
-    model: nn.Module,  # any estimator, which is left as found
-    y: Tensor,  # measurements, (B, ...), of which the first is tried
-) -> bool:  # False if the way back raises an error, or yields zeros or NaN
-    "Try whether a model can be attacked by its gradient."
-    z = y[:1].detach().clone()
+def _passes_gradient(model: Callable, y: Tensor) -> bool:
+    "Try whether a gradient comes back, finite and not zero."
+    z = y.detach().clone()
     try:
         with frozen(model, y), torch.enable_grad():
-            x_hat = model(z.requires_grad_())
+            x_hat = model(z.requires_grad_().clone())
             weights = torch.linspace(0.5, 1, x_hat.numel()).to(x_hat).view_as(x_hat)
             gradient, = torch.autograd.grad((x_hat * weights).sum(), z)
     except torch.OutOfMemoryError: raise
     except Exception: return False  # whatever was raised: forwards alone works, as the judging shows
     return bool(gradient.isfinite().all() and gradient.any())
+
+@needs_gradients
+def has_gradient(
+    model: nn.Module,  # any estimator, which is left as found
+    y: Tensor,  # measurements, (B, ...), of which the first is tried, and all of them where it has none
+) -> bool:  # False if the way back raises an error, or yields zeros or NaN
+    "Try whether a model can be attacked by its gradient."
+    return _passes_gradient(model, y[:1]) or (len(y) > 1 and _passes_gradient(model, y))
 
 # %% ../../nbs/attacks/06_ensemble.ipynb #1e5393ba
 class _StraightThrough(nn.Module):
@@ -63,7 +69,7 @@ class _StraightThrough(nn.Module):
     def __init__(self, model):
         super().__init__()
         self.model = model
-    def forward(self, y): return y + (self.model(y.detach()) - y).detach()
+    def forward(self, y): return y + (self.model(y.detach().clone()) - y).detach()
 
 # %% ../../nbs/attacks/06_ensemble.ipynb #f6d70d30
 class _Member(NamedTuple):
@@ -175,7 +181,7 @@ class _Board:
         self.passes[name] = passes
         self.worst.offer(self.losses[name], z=z)
 
-    def result(self, gradient: bool) -> Attacked:
+    def result(self, gradient: bool, left_out: tuple[str, ...]) -> Attacked:
         "Put the result together."
         import pandas as pd
         members, values = list(self.losses), torch.stack([*self.losses.values()])
@@ -184,18 +190,21 @@ class _Board:
         table.insert(0, "passes", [*self.passes.values()])
         table.insert(1, "wins", winner.bincount(minlength=len(members)).cpu().numpy())
         names, passes = [members[i] for i in winner], sum(self.passes.values())
-        return Attacked(self.worst["z"], most, names, passes, table, gradient)
+        z = inside_ball(self.worst["z"], self.search.y, self.search.eps)
+        return Attacked(z, most, names, passes, table, gradient, left_out)
 
 # %% ../../nbs/attacks/06_ensemble.ipynb #4505dc03
-def _candidates(member: _Member, worst: Tensor) -> Tensor | None:
+def _candidates(member: _Member, worst: Tensor, left_out: list[str]) -> Tensor | None:
     "Let a member search, or say why it cannot."
     try: return member.find(worst)
     except torch.OutOfMemoryError: raise
-    except (RuntimeError, NotImplementedError) as error:
+    except (RuntimeError, NotImplementedError, GradientError) as error:
+        left_out.append(f"{member.name}: {str(error).strip().splitlines()[0]}")
         warnings.warn(f"{member.name} was left out: {str(error).strip().splitlines()[0]}", stacklevel=3)
         return None
 
 # %% ../../nbs/attacks/06_ensemble.ipynb #a88bcd7f
+@needs_gradients
 def attack_ensemble(
     model: nn.Module,  # estimator y -> x_hat, any; left as found. A SmoothedModel is attacked as such
     y: Tensor,  # measurements, (B, ...), in the model's own units
@@ -222,11 +231,11 @@ def attack_ensemble(
     judging, searching = torch.randint(2**62, (2,), generator=generator, device=device).tolist()
     rng = torch.Generator(y.device).manual_seed(searching)
     search = _Search(model, y, x, radius, loss or squared_error, rng)
-    board = _Board(search, judging)
+    board, left_out = _Board(search, judging), list[str]()
     with _fork(y):
         torch.manual_seed(searching)  # for models that draw their own noise
         seen = has_gradient(model.base if isinstance(model, SmoothedModel) else model, y)
         for member in _members(search, passes, surrogates, seen) if radius.any() else ():
-            z = _candidates(member, board.worst["z"])
+            z = _candidates(member, board.worst["z"], left_out)
             if z is not None: board.enter(member.name, member.passes, z)
-    return board.result(seen)
+    return board.result(seen, tuple(left_out))

@@ -12,9 +12,10 @@ from contextlib import nullcontext
 from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
-from .ball import Worst, ascend, check_attack, radius_of, random_in_ball
+from .ball import (GradientError, Worst, ascend, check_attack, inside_ball, needs_gradients,
+                                radius_of, random_in_ball)
 from .losses import checked_loss, squared_error
-from ..runtime import frozen
+from ..runtime import frozen, output_of
 
 # %% ../../nbs/attacks/03_gradient.ipynb #152dba98
 class Iterate(NamedTuple):
@@ -23,6 +24,16 @@ class Iterate(NamedTuple):
     x_hat: Tensor  # output of the model, (B, ...)
     loss: Tensor  # (B,), float32
     gradient: Tensor  # of the loss, shape of `z`; empty where it was not wanted
+
+def _slope(value: Tensor, e: Tensor) -> Tensor:
+    "Take the gradient of a loss, or say why there is none."
+    slope = torch.autograd.grad(value.sum(), e, allow_unused=True)[0] if value.requires_grad else None
+    if slope is None:
+        raise GradientError("the model's output has no gradient with respect to its input; "
+                            "use attack_ensemble with differentiable surrogates")
+    if not slope.isfinite().all():
+        raise GradientError("the gradient is NaN or infinite; check the model and the units of y and x")
+    return slope
 
 def visit(
     model: nn.Module,  # estimator y -> x_hat, frozen
@@ -36,11 +47,10 @@ def visit(
     "Run a model on perturbed measurements, and take loss and gradient."
     e = e.detach().requires_grad_(gradient)
     with torch.set_grad_enabled(gradient):
-        z = y + e
-        x_hat = model(z)
+        x_hat = model(y + e)  # a tensor of its own, into which a model may write
         value = loss(x_hat, x)
-        slope = torch.autograd.grad(value.sum(), e)[0] if gradient else e.new_empty(0)
-    return Iterate(z.detach(), x_hat.detach(), value.detach().float(), slope)
+        slope = _slope(value, e) if gradient else e.new_empty(0)
+    return Iterate(y + e.detach(), x_hat.detach(), value.detach().float(), slope)
 
 # %% ../../nbs/attacks/03_gradient.ipynb #a44899ac
 def step_sizes(
@@ -55,10 +65,11 @@ def without_attack(
     model: nn.Module,  # estimator y -> x_hat
     y: Tensor,  # measurements, (B, ...)
     return_output: bool,  # as in `pgd`
+    x: Tensor | None = None,  # ground truth, whose shape the output must have; None: only B is checked
 ) -> Tensor | Any:  # `y`, or a pair of `y` and the output
     "Return what an attack of radius zero finds."
     if not return_output: return y
-    with frozen(model, y), torch.no_grad(): return y, model(y)
+    with frozen(model, y), torch.no_grad(): return y, output_of(model, y, x)
 
 # %% ../../nbs/attacks/03_gradient.ipynb #985a2e81
 def _trusted_precision(model, y, x, loss):
@@ -68,13 +79,14 @@ def _trusted_precision(model, y, x, loss):
     some = slice(4 if loss is squared_error else None)  # other losses may know which images they belong to
     def gradient():
         z = y[some].clone().requires_grad_()
-        with torch.enable_grad(): value = loss(model(z), x[some]).sum()
+        with torch.enable_grad(): value = loss(model(z.clone()), x[some]).sum()
         return torch.autograd.grad(value, z)[0].flatten(1).float()
     with torch.autocast(kind, enabled=False): exact = gradient()
     close = nn.functional.cosine_similarity(gradient(), exact).min() > 0.99
     return nullcontext() if close else torch.autocast(kind, enabled=False)
 
 # %% ../../nbs/attacks/03_gradient.ipynb #ec2b2e4d
+@needs_gradients
 def pgd(
     model: nn.Module,  # estimator y -> x_hat, in any mode: it is left as found
     y: Tensor,  # measurements, (B, ...), in the model's own units
@@ -100,7 +112,7 @@ def pgd(
     if restarts > 1 and not best:
         raise ValueError("best=False keeps the last iterate of one run, so restarts must be 1, "
                          f"got {restarts}")
-    if not torch.as_tensor(eps).any(): return without_attack(model, y, return_output)
+    if not torch.as_tensor(eps).any(): return without_attack(model, y, return_output, x)
     y, checked = y.detach(), checked_loss(loss)
     radius = radius_of(eps, y)
     size = step_sizes(step_size, radius * 2.5 / steps)
@@ -112,10 +124,11 @@ def pgd(
                 here = visit(model, y, e, x, checked)
                 if best: worst.offer(here.loss, z=here.z, x_hat=here.x_hat)
                 e = ascend(e, here.gradient, size(step), radius, norm)
-            if not (best or return_output): return y + e
+            if not (best or return_output): return inside_ball(y + e, y, eps, norm)
             here = visit(model, y, e, x, checked, gradient=False)
             worst.offer(here.loss, z=here.z, x_hat=here.x_hat)
-    return (worst["z"], worst["x_hat"]) if return_output else worst["z"]
+    z = inside_ball(worst["z"], y, eps, norm)
+    return (z, worst["x_hat"]) if return_output else z
 
 # %% ../../nbs/attacks/03_gradient.ipynb #e8391e55
 def cosine_steps(

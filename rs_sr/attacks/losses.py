@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.nn.functional import mse_loss
 from ..metrics import ssim_map
 from ..physics import IMAGENET_MINI, Normalization
+from ..runtime import checked_output, checked_values
 
 # %% ../../nbs/attacks/02_losses.ipynb #1052cf21
 def squared_error(
@@ -22,19 +23,20 @@ def squared_error(
     return mse_loss(x_hat.float(), x.float(), reduction="none").flatten(1).sum(1)
 
 # %% ../../nbs/attacks/02_losses.ipynb #b2bd8850
+_FINDING = "perturbed measurements (if not for clean ones, the attack has found how to break it)"
+
 def checked_loss(
     loss: Callable[[Tensor, Tensor], Tensor] | None = None,  # (x_hat, x) -> (B,); None: `squared_error`
 ) -> Callable[[Tensor, Tensor], Tensor]:  # the same, or an error
-    "Hold a loss to one number an image that is not NaN."
+    "Hold an output to the shape of `x`, and a loss to one finite number an image."
     loss = loss or squared_error
     def checked(x_hat: Tensor, x: Tensor) -> Tensor:
+        checked_output(x_hat, x, x, what=_FINDING, finite=loss is not squared_error)
         value = loss(x_hat, x)
-        if value.shape != (len(x_hat),):
-            raise ValueError(f"loss must return one number an image, shape ({len(x_hat)},), "
-                             f"got {tuple(value.shape)}")
-        if value.isnan().any():
-            raise ValueError("the loss is NaN; check the model's output and the units of y and x")
-        return value
+        try: return checked_values(value, len(x))
+        except ValueError:
+            checked_output(x_hat, x, x, what=_FINDING)  # the better sentence, where it is the output's fault
+            raise
     return checked
 
 # %% ../../nbs/attacks/02_losses.ipynb #29e599e4
@@ -50,6 +52,7 @@ def ssim_loss(
 def _image_batch(name: str, x_hat: Tensor, other: Tensor) -> Tensor:
     "Give `other` the dimensions of the reconstructions, one image or one for each of them."
     other = other.to(x_hat.device)
+    if other.is_inference(): other = other.clone()
     other = other if other.ndim == x_hat.ndim else other[None]
     try: fits = other.ndim == x_hat.ndim and torch.broadcast_shapes(other.shape, x_hat.shape) == x_hat.shape
     except (RuntimeError, ValueError): fits = False

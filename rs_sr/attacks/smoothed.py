@@ -11,15 +11,24 @@ from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
-from .ball import Worst, ascend, check_attack, norms, pick, project, radius_of
+from .ball import (GradientError, Worst, ascend, check_attack, inside_ball,
+                                needs_gradients, norms, pick, project, radius_of)
 from .gradient import cosine_steps, step_sizes
 from .losses import checked_loss
-from ..runtime import frozen
+from ..runtime import checked_output, frozen
 from ..smoothing import SmoothedModel, chunk_size, mean_over, noise_seeds
 
 # %% ../../nbs/attacks/05_smoothed.ipynb #5a819e7c
+class _Function(nn.Module):
+    "A function as a module."
+    def __init__(self, function: Callable):
+        super().__init__()
+        self.function = function
+    def forward(self, y: Tensor) -> Tensor: return self.function(y)
+
 def _unclamped(model: nn.Module, k: int) -> SmoothedModel:
     "Make the model that the attack looks at: k draws without a clamp, a single one of a plain model."
+    if not isinstance(model, nn.Module): model = _Function(model)
     if not isinstance(model, SmoothedModel): return SmoothedModel(model, 0.0, 1)
     return SmoothedModel(model.base, model.sigma_g, k if model.sigma_g else 1, chunk=model.chunk)
 
@@ -41,8 +50,12 @@ def _pull(g: SmoothedModel, z: Tensor, seeds: list, scalar: Callable, aim: Tenso
     "Average the gradient of scalar(f(z + noise), aim) over the draws, one chunk in memory at a time."
     total = torch.zeros_like(z)
     for copies, rows, target in _parts(g, z, seeds, aim):
-        with torch.enable_grad(): value = scalar(g.base(copies.requires_grad_()).float(), target)
-        total.index_add_(0, rows, torch.autograd.grad(value.sum(), copies)[0])
+        with torch.enable_grad():
+            output = g.base(copies.requires_grad_().clone())
+            value = scalar(output.float(), target).sum()
+        total.index_add_(0, rows, torch.autograd.grad(value, copies)[0])
+    if not total.isfinite().all():
+        raise GradientError("the gradient is NaN or infinite; check the model and the units of y and x")
     return total / (len(seeds) * (1 + g.antithetic))
 
 def _inner(out: Tensor, weight: Tensor) -> Tensor: return out * weight
@@ -55,8 +68,8 @@ def _gradient(g: SmoothedModel, z: Tensor, x: Tensor, seeds: list, objective: st
     "Take the gradient of either objective at the measurements `z`."
     if objective == "draws" or g.k == 1: return _pull(g, z, seeds, loss, x)  # of one draw, both are the same
     mean = _average(g, z, seeds).requires_grad_()
-    with torch.enable_grad(): value = loss(mean, x)
-    return _pull(g, z, seeds, _inner, torch.autograd.grad(value.sum(), mean)[0])
+    with torch.enable_grad(): value = loss(mean, x).sum()
+    return _pull(g, z, seeds, _inner, torch.autograd.grad(value, mean)[0])
 
 # %% ../../nbs/attacks/05_smoothed.ipynb #fe263099
 def _check_smooth(smoothed, k, objective, noise, momentum, check):
@@ -96,6 +109,7 @@ def _noise(smoothed, y, k, steps, check, fresh, generator) -> _Noise:
     return _Noise(g, judge, _image_seeds(y, searching + judge.independent, generator), fresh)
 
 # %% ../../nbs/attacks/05_smoothed.ipynb #3bc6fc40
+@needs_gradients
 def smooth_pgd(
     # the model under attack, which is left as found; its k, seed and clamp play no part in the search
     smoothed: SmoothedModel,
@@ -134,12 +148,10 @@ def smooth_pgd(
         for step in range(steps):
             if step in judged: worst.offer(draws.value(y + e, x, checked), z=y + e)
             gradient = _gradient(draws.g, y + e, x, draws.of_step(step), objective, checked)
-            if gradient.isnan().any():
-                raise ValueError("the gradient is NaN; check the model's output and the units of y and x")
             velocity = draws.fresh * momentum * velocity + gradient / norms(gradient).clamp_min(1e-30)
             e = ascend(e, velocity, size(step), radius)
         if check: worst.offer(draws.value(y + e, x, checked), z=y + e)
-    return worst["z"] if check else y + e
+    return inside_ball(worst["z"] if check else y + e, y, eps)
 
 # %% ../../nbs/attacks/05_smoothed.ipynb #58e81b2a
 def random_direction(
@@ -156,12 +168,15 @@ def _push(g: SmoothedModel, z: Tensor, seeds: list, v: Tensor) -> Tensor:
     "Multiply the Jacobian of the mean over the draws with directions."
     total: Any = None
     for copies, rows, along in _parts(g, z, seeds, v):
-        moved = torch.func.jvp(g.base, (copies,), (along,))[1].detach()
+        both = torch.func.jvp(g.base, (copies,), (along,))
+        checked_output(both[0], along)
+        moved = both[1].detach()
         if total is None: total = moved.new_zeros(len(z), *moved.shape[1:])
         total.index_add_(0, rows, moved)
     return total / (len(seeds) * (1 + g.antithetic))
 
 # %% ../../nbs/attacks/05_smoothed.ipynb #bfd75524
+@needs_gradients
 def top_singular_direction(
     model: nn.Module,  # estimator y -> x_hat, left as found; of a SmoothedModel, the mean counts
     y: Tensor,  # measurements, (B, ...)
@@ -182,9 +197,10 @@ def top_singular_direction(
     v = random_direction(torch.zeros_like(y), 1.0, generator)
     with frozen(g.base, y), torch.autocast(y.device.type, enabled=False):
         for _ in range(steps):
-            v = _pull(g, y, seeds, _inner, _push(g, y, seeds, v))
-            v = v / norms(v).clamp_min(1e-30)
+            ahead = _pull(g, y, seeds, _inner, _push(g, y, seeds, v))
+            # where the model is flat, any direction is as good
+            v = torch.where(norms(ahead) > 0, ahead / norms(ahead).clamp_min(1e-30), v)
         e = v * radius_of(eps, y)
-        if x is None: return y + e
-        ahead, behind = (checked(_average(g, y + s * e, seeds), x) for s in (1, -1))
-    return pick(ahead >= behind, y + e, y - e)
+        if x is None: return inside_ball(y + e, y, eps)
+        plus, minus = (checked(_average(g, y + s * e, seeds), x) for s in (1, -1))
+    return inside_ball(pick(plus >= minus, y + e, y - e), y, eps)
