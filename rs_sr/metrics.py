@@ -36,6 +36,8 @@ def _check(pred: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
     "Check both images and return them in one common precision, at least float32."
     _check_one("pred", pred)
     _check_one("target", target)
+    if pred.device != target.device:
+        raise ValueError(f"pred is on {pred.device} and target on {target.device}; move one of them with .to")
     if pred.shape != target.shape:
         raise ValueError(f"pred and target must have the same shape, got {tuple(pred.shape)} and "
                          f"{tuple(target.shape)}; crop or resize one of them, metrics never broadcast")
@@ -63,12 +65,14 @@ def psnr_from_error(
     error: float,  # mean squared error of one image, pixel units, not negative
 ) -> float:        # decibels; at most 300, since an error of 0 has no logarithm
     "Compute the PSNR that belongs to a mean squared error, with data range 1."
+    if not error >= 0: raise ValueError(f"a mean squared error is a number that is not negative, got {error}")
     return -10*math.log10(max(error, 1e-30))
 
 def psnr_from_rmse(
     rmse: float,  # root mean square of the error of one image, pixel units, not negative
 ) -> float:       # decibels; at most 300
     "Compute the PSNR that belongs to a root mean square error, with data range 1."
+    if not rmse >= 0: raise ValueError(f"an error is a number that is not negative, got {rmse}")
     return -20*math.log10(max(rmse, 1e-15))
 
 # %% ../nbs/metrics.ipynb #de8aa462
@@ -84,6 +88,8 @@ def ssim_map(
         least = f"{SSIM_WINDOW} x {SSIM_WINDOW} pixels, got {tuple(pred.shape)}"
         raise ValueError(f"ssim needs images (B, C, H, W) of at least {least}; "
                          "use larger crops, or mse and psnr for these")
+    if pred.shape != target.shape:
+        raise ValueError(f"ssim never broadcasts, got {tuple(pred.shape)} and {tuple(target.shape)}")
     border = SSIM_WINDOW//2
     with torch.autocast(pred.device.type, enabled=False):   # variances need float32
         windows = structural_similarity_index_measure(pred, target, data_range=1., reduction="none",

@@ -45,7 +45,7 @@ class Normalization:
         "Take model space back to pixels."
         mean, std = self._constants(z)
         pixels = z * std + mean
-        return pixels.clamp(0, 1) if clamp else pixels
+        return pixels.clamp(0, 1) + 0 * pixels if clamp else pixels  # infinite ones become NaN, not white
 
     def model_range(self) -> tuple[Tensor, Tensor]:  # (black, white), each (C, 1, 1) in model space
         "Return the values that pixels 0 and 1 have in model space."
