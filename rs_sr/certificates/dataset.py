@@ -15,6 +15,7 @@ import numpy as np
 from torch import nn
 from .bounds import max_certifiable_radius
 from .reconstruction import Certificate, certify, certify_linear
+from .sampling import NAMING
 from ..data import SRDataset
 from ..models import interpolations
 from ..physics import rel_from_eps
@@ -157,7 +158,7 @@ def certify_dataset(
     lines, team = interpolations(dataset), Team(device_of(models))
     weights = {n: fingerprint(m.to(team.device)) for n, m in (lines | models).items()}
     options = {"k": k, "alpha": alpha, "draws": draws, "means": list(means), "with_ssim": with_ssim}
-    settings = {**_about(dataset), **options, "seed": seed}
+    settings = {**_about(dataset), **options, "seed": seed, "naming of draws": NAMING}
     folder = Path(out).with_suffix(".draws") if out else None
     work = _Certifier(models, lines, weights, dataset, team, options | {"chunk": chunk}, seed, folder, keep)
     families = list(_families(lines, levels, reach, range(len(dataset)) if images is None else images))

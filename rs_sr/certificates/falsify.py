@@ -14,9 +14,9 @@ import torch
 from torch import Tensor, nn
 from ..attacks import pgd, random_direction, smooth_pgd, top_singular_direction
 from .bounds import lower_probability, lower_rank
-from .estimators import PSNR_DB
+from .estimators import PSNR_DB, converged_median
 from ..metrics import psnr_from_rmse, ssim
-from ..smoothing import SmoothedModel, center, geometric_median
+from ..smoothing import SmoothedModel, center
 
 # %% ../../nbs/certificates/05_falsify.ipynb #bc744083
 def _norm_limit(rows: Tensor, level: float) -> tuple[float, float]:
@@ -47,10 +47,10 @@ def _norms(z: Tensor) -> np.ndarray:
 
 def _median_limits(some: Tensor, x: Tensor, draws: int, alpha: float, level: float) -> list[tuple]:
     "l2 errors of the geometric median of all draws, and of a few, unless there are too few for one use."
-    blocks = torch.stack([geometric_median(part)[0] for part in some.tensor_split(min(10, len(some)))])
+    blocks = torch.stack([converged_median(part) for part in some.tensor_split(min(10, len(some)))])
     limits = [_norm_limit(blocks - x, level) if len(blocks) > 2 else (math.nan, 0.)]
     if uses := _whole(some, draws):
-        medians = torch.stack([geometric_median(use)[0] for use in uses])
+        medians = torch.stack([converged_median(use) for use in uses])
         limits.append(_uses_limit(_norms(medians - x), alpha, level))
     return limits
 
@@ -83,6 +83,8 @@ def attacked_errors(
         found |= zip(names, _median_limits(some, x, draws, alpha, level))
         if b == 1:
             centers = torch.stack([center(use) for use in _whole(some, draws)])
+            few = torch.stack([use.mean(0) for use in _whole(some, draws)])
+            found[f"mean of {draws}"] = _uses_limit(_norms(few - x), alpha, level)
             found[f"center of {draws}"] = _uses_limit(_norms(centers - x), alpha, level)
     root = math.sqrt(x.numel())
     found = {name: (error/root, limit/root) for name, (error, limit) in found.items()}

@@ -7,20 +7,23 @@ __all__ = ['PixelMap', 'pixel_maps', 'certify_mean']
 
 # %% ../../nbs/certificates/04_pixelwise.ipynb #60d9fea3
 import math, time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 import numpy as np
 import torch
 from torch import Tensor, nn
-from .bounds import Band, lower_rank, mean_shift, shift, tail_band, upper_mean
-from .estimators import Reference
+from .bounds import (
+    Band, check_settings, lower_rank, mean_shift, shift, tail_band, upper_mean)
+from .estimators import BETWEEN_GREY, Reference, check_range, in_range
 from .reconstruction import Certificate, pilot_seeds, total_of
-from .sampling import as_pixels, distance_to, noisy_reconstructions, planned_seed
+from rs_sr.certificates.sampling import (
+    NAMING, as_pixels, certificate_seeds, check_independence, distance_to, grid_price, noisy_reconstructions,
+    planned_seed, with_price)
 from ..metrics import psnr_from_error
 from ..physics import IMAGENET_MINI, Normalization, grey_levels
-from ..runtime import atomic, draw_seeds, progress
+from ..runtime import atomic, progress
 from ..smoothing import wide_dtype
 
 # %% ../../nbs/certificates/04_pixelwise.ipynb #f1c01e6e
@@ -34,7 +37,8 @@ class PixelMap:
     sigma_g: float  # std of the noise, in the units of the measurement
     k: int  # draws
     alpha: float  # probability that any pixel of any map of the same call is wrong
-    bins: int  # each end is at most 1 / bins beyond the order statistic that proves it
+    bins: int  # each end is at most 1 / bins of the range beyond the order statistic that proves it
+    values: tuple[float, float] = (0., 1.)  # range of the pixels, to which each reconstruction is clamped
 
     @property
     def status(self) -> str:  # "certified" or "not certified"
@@ -46,7 +50,10 @@ class PixelMap:
     ) -> float:  # dB; NaN: not certified
         "Bound the PSNR of the image of medians from below: every pixel at its worst end."
         if self.low is None or self.high is None: return math.nan
-        worst = torch.maximum((self.low - x).abs(), (self.high - x).abs())
+        if x.shape != self.low.shape:
+            raise ValueError(f"x has the shape {tuple(x.shape)}, the map {tuple(self.low.shape)}; make them equal")
+        x, span = in_range(x, self.values), self.values[1] - self.values[0]
+        worst = torch.maximum((self.low - x).abs(), (self.high - x).abs())/span
         return psnr_from_error(worst.cpu().double().square().mean().item())
 
 # %% ../../nbs/certificates/04_pixelwise.ipynb #14da5edb
@@ -81,6 +88,10 @@ class _MapPlan:
     k: int
     bins: int
     sigma_g: float
+    low: float  # of the range of values
+    high: float
+    grid: float  # 0: none
+    naming: int  # of the draws
     first: float  # l2 norm of the first draw: tells models and measurements apart
 
     def save(self, file: Path, hist: _Histogram) -> None:
@@ -127,6 +138,25 @@ def _interval(hist: _Histogram, rank: int | None, k: int, shape) -> tuple[Tensor
     low, high = hist.bin_of(rank)/hist.bins, (hist.bin_of(k + 1 - rank) + 1)/hist.bins
     return low.view(1, *shape), high.view(1, *shape)
 
+def _spread(unit: Tensor | None, values: tuple[float, float], room: float) -> Tensor | None:
+    "Take ends in [0, 1] to a range of values, with room for the rounding on the way there and back."
+    low, high = values
+    if unit is None or (low, high) == (0, 1): return unit
+    return (low + (high - low)*(unit + room)).clamp(low, high)
+
+def _in_unit(chunks: Iterable[Tensor], values: tuple[float, float]) -> Iterator[Tensor]:
+    "Take reconstructions from their range to [0, 1]."
+    low, high = values
+    for some in chunks: yield some if (low, high) == (0, 1) else ((some - low)/(high - low)).clamp(0, 1)
+
+# %% ../../nbs/certificates/04_pixelwise.ipynb #7c854821
+def _map(hist: _Histogram, k: int, rank: int | None, shape, values, **about) -> PixelMap:
+    "Read the map of one radius off the histogram."
+    low, high = _interval(hist, rank, k, shape)
+    room = 1/hist.bins
+    return PixelMap(_spread(low, values, -room), _spread(high, values, room), k=k, bins=hist.bins,
+                    values=values, **about)
+
 # %% ../../nbs/certificates/04_pixelwise.ipynb #76a9ab13
 @torch.no_grad()
 def pixel_maps(
@@ -139,32 +169,38 @@ def pixel_maps(
     alpha: float = 1e-3,  # probability that any pixel of any of the maps is wrong
     bins: int = 1024,  # of the histograms; a power of two
     normalization: Normalization | None = IMAGENET_MINI,  # of the model's output; None: it is in pixels
+    # range of the pixels, to which every output is clamped
+    values: tuple[float, float] = (0., 1.),
     seed: int | None = None,  # of the draws; used for nothing else before; None: a fresh one
     # .npz of 4 * bins bytes a pixel value, written every two minutes; rerun with the same file to resume
     file: str | Path | None = None,
+    grid: float | None = None,  # a power of two, see `grid_price`; None: exact arithmetic is assumed
     chunk: int | None = None,  # draws that run at a time
 ) -> list[PixelMap]:  # one for each radius
     "Bound the median of every pixel against all perturbations of each radius."
     if not 2 <= bins <= 2**14 or bins & (bins - 1):
         raise ValueError(f"bins must be a power of two up to 16384, got {bins}; "
                          "others would round values across an edge")
+    check_settings(k, alpha, sigma_g, radii)
+    check_range(values)
     seed, file = planned_seed(file, seed), Path(file) if file else None
-    seeds = draw_seeds(seed, k)
-    draw = partial(noisy_reconstructions, model, y, sigma_g, normalization=normalization, chunk=chunk)
+    seeds, price = certificate_seeds(seed, k), grid_price(y, grid)
+    draw = partial(noisy_reconstructions, model, y, sigma_g, normalization=normalization, values=values,
+                   grid=grid, chunk=chunk)
+    check_independence(model, y, sigma_g, chunk)
     first = next(draw(seeds[:1]))[0]
-    share = alpha/(2*first.numel()*len(radii))  # of alpha, for each pixel, side and radius
-    ranks = {r: lower_rank(k, float(shift(0.5, -r/sigma_g)), share) for r in radii}
-    plan = _MapPlan(seed, k, bins, float(sigma_g), float(first.double().norm()))
+    share = alpha/(2*first.numel()*max(1, len(radii)))  # of alpha, for each pixel, side and radius
+    ranks = [lower_rank(k, float(shift(0.5, -with_price(r, price)/sigma_g)), share) for r in radii]
+    norm = float(first.double().norm())
+    plan = _MapPlan(seed, k, bins, float(sigma_g), *map(float, values), grid or 0., NAMING, norm)
     hist = _Histogram(first.numel(), bins, first.device)
     if file and file.exists(): _resume(file, plan, hist)
-    if any(ranks.values()) and hist.done < k:  # otherwise too few draws for all of the radii
-        _fill(hist, draw(seeds[hist.done:]), plan, file)
+    if any(ranks) and hist.done < k:  # otherwise too few draws for all of the radii
+        _fill(hist, _in_unit(draw(seeds[hist.done:]), values), plan, file)
     hist.flush()
-    maps = []
-    for r in radii:
-        low, high = _interval(hist, ranks[r], k, first.shape)
-        maps.append(PixelMap(low, high, r, grey_levels(r, y, normalization), sigma_g, k, alpha, bins))
-    return maps
+    greys = [grey_levels(r, y, normalization)/(values[1] - values[0]) for r in radii]
+    return [_map(hist, k, rank, first.shape, values, radius=r, grey=grey, sigma_g=sigma_g, alpha=alpha)
+            for rank, r, grey in zip(ranks, radii, greys)]
 
 # %% ../../nbs/certificates/04_pixelwise.ipynb #93d95b5c
 def _top_eigenvalue(rows: Tensor) -> float:
@@ -216,10 +252,9 @@ def _ball(draw: Callable, seeds: list[int]) -> tuple[Tensor, float]:
     distance = distance_to(c)
     return c, 1.02*max(float(distance(some).max()) for some in draw(seeds)) + 1e-6
 
-def _spectral(moments: _Moments, truth: Tensor | None, share: float) -> _Spectral:
+def _spectral(moments: _Moments, truth: Tensor | None, farthest: float, share: float) -> _Spectral:
     "Turn moments into the parts of the bound."
     c, R = moments.c, moments.R
-    farthest = Reference(c).farthest
     far = tail_band(torch.tensor(moments.far).clamp(max=farthest).numpy(), share)
     eigenvalue = R*R*upper_mean(min(1., moments.top/R**2), moments.k, share)
     seen = 0.0
@@ -230,12 +265,31 @@ def _spectral(moments: _Moments, truth: Tensor | None, share: float) -> _Spectra
         seen += R*(1 + math.sqrt(2*math.log(1/share)))/math.sqrt(moments.k)
     return _Spectral(R, eigenvalue, far, farthest, seen)
 
+# %% ../../nbs/certificates/04_pixelwise.ipynb #58b8f310
+def _watched(chunks: Iterable[Tensor], k: int) -> Iterator[Tensor]:
+    "Show progress."
+    with progress(total=k, desc="drawing", unit="draw", leave=False) as bar:
+        for some in chunks:
+            yield some
+            bar.update(len(some))
+
+def _mean_values(spectral: _Spectral, near: Band, truth: Reference | None, pilot: Reference, t: float,
+) -> Iterator[tuple[str, str, float]]:  # estimator, quantity, certified value
+    "Tell what is certified after a shift."
+    bound = spectral.bound(t, change=truth is None)
+    if truth is None:  # the change of g itself, which no reference enters
+        yield "mean, spectral", BETWEEN_GREY, pilot.between(bound, 0.)
+        return
+    yield "mean, spectral", truth.quantity, truth.certified(bound)
+    best = min(bound, near.worst_mean(t, truth.farthest))
+    yield "mean, better of two", truth.quantity, truth.certified(best)
+
 # %% ../../nbs/certificates/04_pixelwise.ipynb #82607af2
 @torch.no_grad()
 def certify_mean(
     model: nn.Module,  # any module, in any mode
     y: Tensor,  # one measurement, (1, ...)
-    x: Tensor | None,  # ground truth, (1, ...), in the units of the output; None: certify the change of g
+    x: Tensor | None,  # ground truth, (1, ...), in the units of the output; None: certify how far g moves
     sigma_g: float,  # std of the noise, in the units of `y`; fixed in advance
     radii: Sequence[float],  # l2, in the units of `y`
     *,
@@ -243,30 +297,31 @@ def certify_mean(
     alpha: float = 1e-3,  # probability that any of the certificates is wrong
     block: int = 256,  # draws in memory at a time; more give a smaller bound
     normalization: Normalization | None = IMAGENET_MINI,  # of the model's output; None: it is in pixels
+    # range of the pixels, in which x must lie and to which every output is clamped
+    values: tuple[float, float] = (0., 1.),
     seed: int | None = None,  # of the draws; used for nothing else before; None: a fresh one
+    grid: float | None = None,  # a power of two, see `grid_price`; None: exact arithmetic is assumed
     chunk: int | None = None,  # draws that run at a time
 ) -> list[Certificate]:  # for each radius the spectral bound; with x also the better of it and `mean_bound`
     "Bound the mean of all reconstructions by how it varies, and by how far it is."
+    check_settings(k, alpha, sigma_g, radii)
+    truth = None if x is None else Reference(as_pixels(x, normalization, None), values=values)
+    check_independence(model, y, sigma_g, chunk)
     seed, share = planned_seed(None, seed), alpha/4
-    draw = partial(noisy_reconstructions, model, y, sigma_g, normalization=normalization, chunk=chunk)
+    draw = partial(noisy_reconstructions, model, y, sigma_g, normalization=normalization, values=values,
+                   grid=grid, chunk=chunk)
     c, R = _ball(draw, pilot_seeds(seed, k))
-    truth = None if x is None else as_pixels(x, normalization)
-    reference = Reference(c, is_truth=False) if truth is None else Reference(truth)
+    pilot = Reference(c, is_truth=False, values=values)
     moments, errors = _Moments(c, R, k, block), []
-    with progress(total=k, desc="drawing", unit="draw", leave=False) as bar:
-        for some in draw(draw_seeds(seed, k)):
-            moments.add(some)
-            errors += distance_to(reference.image)(some).tolist()
-            bar.update(len(some))
-    spectral = _spectral(moments, truth, share)
-    near = tail_band(torch.tensor(errors).clamp(max=reference.farthest).numpy(), share)
+    for some in _watched(draw(certificate_seeds(seed, k)), k):
+        moments.add(some)
+        errors += distance_to((truth or pilot).image)(some).tolist()
+    spectral = _spectral(moments, truth and truth.image, pilot.farthest, share)
+    near = tail_band(torch.tensor(errors).clamp(max=(truth or pilot).farthest).numpy(), share)
+    common = (sigma_g, k, alpha)
     made = []
     for r in radii:
-        bounds = {"mean, spectral": spectral.bound(r/sigma_g, change=truth is None)}
-        if truth is not None:
-            other = near.worst_mean(r/sigma_g, reference.farthest)
-            bounds["mean, better of two"] = min(bounds["mean, spectral"], other)
-        grey, quantity = grey_levels(r, y, normalization), reference.quantity
-        for name, bound in bounds.items():
-            made.append(Certificate(name, quantity, reference.certified(bound), r, grey, sigma_g, k, alpha))
+        t, grey = with_price(r, grid_price(y, grid))/sigma_g, grey_levels(r, y, normalization)/(values[1] - values[0])
+        for name, quantity, value in _mean_values(spectral, near, truth, pilot, t):
+            made.append(Certificate(name, quantity, value, r, grey, *common))
     return made

@@ -17,7 +17,7 @@ from scipy.special import ndtr, ndtri
 from torch import Tensor, nn
 from ..attacks import cosine_steps, pgd
 from ..certificates import Band, Reference, distance_to, max_certifiable_radius, mean_bound, median_bound
-from ..certificates import noisy_reconstructions, tail_band, upper_probability
+from ..certificates import check_independence, noisy_reconstructions, tail_band, upper_probability
 from .session import Search, Session, Setting, attack, mean_of, pair
 from ..metrics import psnr, ssim
 from ..physics import IMAGENET_MINI, eps_from_rel
@@ -99,6 +99,7 @@ def certificate(
     base, distance = session.network(s.model), distance_to(pixels)
     key = ("certificate", s.photo, s.model, s.sigma_g)
     losses = session.recall(key, np.empty(0))
+    if not len(losses): check_independence(base, y, s.sigma_g)
     seeds = draw_seeds(family_seed(session.seed, s.model, s.sigma_g, s.photo), LOOKS[-1])
     yield _so_far(losses, s, t, pixels)
     while len(losses) < len(seeds):
