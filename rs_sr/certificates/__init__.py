@@ -13,15 +13,16 @@ __all__ = ['Band', 'draws_needed', 'lower_probability', 'lower_rank', 'max_certi
            'certificate_table', 'certify', 'certify_linear', 'certify_loss', 'pilot_seeds', 'total_of', 'PixelMap',
            'certify_mean', 'pixel_maps', 'attacked_errors', 'attacks_on', 'compare_with_attack', 'count_violations',
            'CERTIFICATES', 'certify_dataset', 'FAMILY', 'certificate_text', 'certified_summary', 'ATTACKED',
-           'violations']
+           'violations', 'Deployed', 'deploy']
 
 # %% ../../nbs/certificates/index.ipynb #6f209bbb
 from .bounds import (
-    Band, check_settings, draws_needed, lower_probability, lower_rank, max_certifiable_radius, mean_shift, most_bad, shift,
-    tail_band, tail_nodes, upper_mean, upper_probability, upper_rank, worst_mean)
-from .estimators import (
+    Band, check_settings, draws_needed, lower_probability, lower_rank, max_certifiable_radius, mean_shift,
+    most_bad, shift, tail_band, tail_nodes, upper_mean, upper_probability, upper_rank, worst_mean)
+from rs_sr.certificates.estimators import (
     ALWAYS, BETWEEN_GREY, DISTANCE_GREY, EACH_USE, POPULATION, PSNR_DB, SINGLE, Reference, center_bound,
-    ETA, check_range, converged_median, few_mean_bound, holds_for, in_range, mean_bound, median_bound, median_factor, plain_bound)
+    ETA, check_range, converged_median, few_mean_bound, holds_for, in_range, mean_bound, median_bound,
+    median_factor, plain_bound)
 from .sampling import (
     NAMING, OnCopies, as_pixels, certificate_seeds, check_independence, distance_to, grid_price, loss_of_mean,
     noisy_reconstructions, planned_seed, sample_losses, with_price)
@@ -32,6 +33,7 @@ from .falsify import attacked_errors, attacks_on, compare_with_attack, count_vio
 from .dataset import CERTIFICATES, certify_dataset, FAMILY
 from .summary import certificate_text, certified_summary
 from .attacked import ATTACKED, violations
+from .deploy import Deployed, deploy
 
 # %% ../../nbs/certificates/index.ipynb #ee00be00
 _all_ = [
@@ -39,7 +41,9 @@ _all_ = [
     "most_bad", "shift",
     "tail_band", "tail_nodes", "upper_mean", "upper_probability", "upper_rank", "worst_mean",
     "ALWAYS", "BETWEEN_GREY", "DISTANCE_GREY", "EACH_USE", "POPULATION", "PSNR_DB", "SINGLE", "Reference",
-    "few_mean_bound", "holds_for", "ETA", "converged_median", "check_range", "in_range", "NAMING", "certificate_seeds", "check_independence", "grid_price",
+    "few_mean_bound", "holds_for",
+    "ETA", "converged_median", "check_range", "in_range", "NAMING",
+    "certificate_seeds", "check_independence", "grid_price",
     "with_price", "Recipe", "check_settings", "center_bound", "mean_bound", "median_bound", "median_factor",
     "plain_bound", "OnCopies", "as_pixels", "distance_to", "loss_of_mean", "noisy_reconstructions",
     "planned_seed", "sample_losses", "Certificate", "certificate_table", "certify", "certify_linear",
@@ -47,4 +51,4 @@ _all_ = [
     "PixelMap", "certify_mean", "pixel_maps", "attacked_errors", "attacks_on",
     "compare_with_attack", "count_violations",
     "CERTIFICATES", "certify_dataset", "FAMILY", "certificate_text", "certified_summary", "ATTACKED",
-    "violations"]
+    "violations", "Deployed", "deploy"]

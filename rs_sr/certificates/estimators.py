@@ -76,8 +76,8 @@ def converged_median(
     "Take the geometric median, or refuse one that is not as exact as certificates assume."
     median, eta = geometric_median(points, ETA, steps)
     if eta <= ETA: return median
-    raise RuntimeError(f"the geometric median has not converged after {steps} steps (eta = {eta:.2g}, {ETA:g} is "
-                       "assumed), so no certificate holds for it; draw again, or allow more steps")
+    raise RuntimeError(f"the geometric median has not converged after {steps} steps (eta = {eta:.2g}, "
+                       f"{ETA:g} is assumed), so no certificate holds; draw again, or allow more steps")
 
 # %% ../../nbs/certificates/01_estimators.ipynb #0cc8c36f
 def median_bound(
@@ -157,8 +157,9 @@ class Reference:
 
     @property
     def vacuous(self) -> float:  # l2, pixels
-        "Give the distance from which on a bound says nothing: that of a grey picture, or the whole range."
-        return float((self.image - sum(self.values)/2).cpu().double().norm()) if self.is_truth else self.farthest
+        "Give the distance from which on a bound says nothing: a grey picture's, or the range."
+        if not self.is_truth: return self.farthest
+        return float((self.image - sum(self.values)/2).cpu().double().norm())
 
     @property
     def quantity(self) -> str:  # with its unit

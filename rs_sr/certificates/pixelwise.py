@@ -51,7 +51,8 @@ class PixelMap:
         "Bound the PSNR of the image of medians from below: every pixel at its worst end."
         if self.low is None or self.high is None: return math.nan
         if x.shape != self.low.shape:
-            raise ValueError(f"x has the shape {tuple(x.shape)}, the map {tuple(self.low.shape)}; make them equal")
+            raise ValueError(f"x has the shape {tuple(x.shape)}, the map {tuple(self.low.shape)}; "
+                             "make them equal")
         x, span = in_range(x, self.values), self.values[1] - self.values[0]
         worst = torch.maximum((self.low - x).abs(), (self.high - x).abs())/span
         return psnr_from_error(worst.cpu().double().square().mean().item())
@@ -321,7 +322,8 @@ def certify_mean(
     common = (sigma_g, k, alpha)
     made = []
     for r in radii:
-        t, grey = with_price(r, grid_price(y, grid))/sigma_g, grey_levels(r, y, normalization)/(values[1] - values[0])
+        t = with_price(r, grid_price(y, grid))/sigma_g
+        grey = grey_levels(r, y, normalization)/(values[1] - values[0])
         for name, quantity, value in _mean_values(spectral, near, truth, pilot, t):
             made.append(Certificate(name, quantity, value, r, grey, *common))
     return made

@@ -84,9 +84,9 @@ def certificate_table(
     "Show certificates as a table."
     import pandas as pd
     def row(c):
-        return {"estimator": c.estimator, "holds for": c.holds_for, "quantity": c.quantity, "radius (model units)": c.radius,
-                "radius (grey levels)": c.grey, "sigma_g": c.sigma_g, "k": c.k, "alpha": c.alpha,
-                "value": c.value, "status": c.status}
+        return {"estimator": c.estimator, "holds for": c.holds_for, "quantity": c.quantity,
+                "radius (model units)": c.radius, "radius (grey levels)": c.grey, "sigma_g": c.sigma_g,
+                "k": c.k, "alpha": c.alpha, "value": c.value, "status": c.status}
     return pd.DataFrame([row(c) for c in certificates])
 
 # %% ../../nbs/certificates/03_reconstruction.ipynb #64247978
@@ -302,7 +302,7 @@ def certify_linear(
 ) -> list[Certificate]:  # one for each radius; sigma_g, k and alpha are 0
     "Give the exact worst case of a linear estimator, before any clamping: a bound for clamped output too."
     if not is_exact(model): raise TypeError(f"{type(model).__name__} has no exact worst case; use certify")
-    if not all(r >= 0 for r in radii): raise ValueError(f"radii must not be negative or NaN, got {list(radii)}")
+    check_settings(1, 0.5, 1., radii)  # only the radii can be wrong here
     std = torch.as_tensor(normalization.std if normalization else [1.], device=y.device)[:, None, None]
     attack = getattr(model, "unclamped_attack", cast(Any, model).attack)
     def worst(r):

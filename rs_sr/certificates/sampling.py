@@ -125,7 +125,7 @@ def _load(file: Path, names: list[str], k: int, seed: int | None, mean: bool) ->
             raise ValueError(f"{file} was planned with k={planned}, not {k}; choosing k after seeing draws "
                              "is not covered by alpha, so choose another file")
         if "naming" not in stored or int(stored["naming"]) != NAMING:
-            raise ValueError(f"{file} was begun by an earlier version, which named its draws in another way; "
+            raise ValueError(f"{file} was begun by an earlier version, which named its draws otherwise; "
                              "choose another file")
         if seed not in (None, began):
             raise ValueError(f"{file} holds draws of another seed; choose another file or leave the seed out")
@@ -223,8 +223,8 @@ def distance_to(
     "Measure the l2 distance to a reference."
     def distance(z: Tensor) -> Tensor:
         if z.shape[1:] != x.shape[1:]:
-            raise ValueError(f"reconstructions have the shape {tuple(z.shape[1:])}, x has {tuple(x.shape[1:])}; "
-                             "nothing is broadcast, so make them equal")
+            raise ValueError(f"reconstructions have the shape {tuple(z.shape[1:])}, "
+                             f"x has {tuple(x.shape[1:])}; nothing is broadcast, so make them equal")
         return torch.linalg.vector_norm((z - x.to(z)).flatten(1), dim=1, dtype=wide_dtype(z))
     return distance
 

@@ -8,7 +8,8 @@ __all__ = ['Draws', 'base_output', 'chunk_size', 'noise_seeds', 'noisy_outputs',
            'geometric_median']
 
 # %% ../../nbs/smoothing/index.ipynb #81d2d332
-from .draws import Draws, base_output, chunk_size, noise_seeds, noisy_outputs, on_grid, seeded_noise
+from .draws import (
+    Draws, base_output, chunk_size, noise_seeds, noisy_outputs, on_grid, seeded_noise)
 from .mean import Estimate, mean_and_error, mean_over, until_accurate, wide_dtype
 from .smoothed import SmoothedModel
 from .medians import MedianSmoothed, center, geometric_median

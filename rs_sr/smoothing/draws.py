@@ -47,11 +47,12 @@ def on_grid(
     grid: float,  # a power of two
 ) -> Tensor:  # multiples of grid; the sum of any two is exact
     "Round to a grid, without any other rounding."
-    if not (grid > 0 and math.frexp(grid)[0] == 0.5): raise ValueError(f"grid must be a power of two, got {grid}")
+    if not (grid > 0 and math.frexp(grid)[0] == 0.5):
+        raise ValueError(f"grid must be a power of two, such as 2**-16, got {grid}")
     most = grid/torch.finfo(z.dtype).eps/2
     if not z.abs().max() <= most:
-        raise ValueError(f"values up to {float(z.abs().max()):.3g} need a coarser grid than {grid:g} in {z.dtype}, "
-                         f"which reaches {most:.3g}; choose a larger power of two")
+        raise ValueError(f"values up to {float(z.abs().max()):.3g} need a coarser grid than {grid:g} in "
+                         f"{z.dtype}, which reaches {most:.3g}; choose a larger power of two")
     return (z/grid).round()*grid
 
 # %% ../../nbs/smoothing/01_draws.ipynb #1bb69c53
