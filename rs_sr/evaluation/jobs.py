@@ -49,7 +49,7 @@ class Job:
 
     def cost(self,
         attack_k: int,  # draws inside a step of an attack on g
-    ) -> float:  # forward passes for one image; a backward pass counts like a forward pass
+    ) -> int:  # forward passes for one image; a backward pass counts like a forward pass
         "Estimate how much work a job is."
         passes = {"none": 0, "exact": 3, "pgd": 2, "smooth_pgd": 3 * attack_k, "ensemble": 1}[self.attack]
         return passes * max(1, self.steps) + sum(1 + (self.k if s else 1) for s in self.sigma_g)
