@@ -56,7 +56,7 @@ class _Progress(NamedTuple):
 
 def _beginning(y: Tensor) -> _Progress:
     "Start to count."
-    lowest = torch.full((len(y),), -math.inf, device=y.device)
+    lowest = torch.full((len(y),), -math.inf, device=y.device, dtype=torch.float32)
     zero = torch.zeros_like(lowest)
     return _Progress(torch.ones_like(lowest), zero, -lowest, zero.bool(), lowest, 0)
 

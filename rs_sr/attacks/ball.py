@@ -84,7 +84,7 @@ def pick(
 class Worst:
     "What belonged to the largest loss so far, for each image of a batch."
     def __init__(self, y: Tensor):
-        self.loss = torch.full((len(y),), -math.inf, device=y.device)  # (B,)
+        self.loss = torch.full((len(y),), -math.inf, device=y.device, dtype=torch.float32)  # (B,)
         self.kept: dict[str, Tensor] = {}
 
     def offer(self, loss: Tensor, **tensors: Tensor) -> None:

@@ -17,7 +17,7 @@ from .ball import GradientError, Worst, check_attack, inside_ball, needs_gradien
 from .gradient import cosine_steps, pgd
 from .losses import checked_loss, squared_error
 from .smoothed import random_direction, smooth_pgd, top_singular_direction
-from ..runtime import frozen
+from ..runtime import frozen, output_of
 from ..smoothing import SmoothedModel
 
 # %% ../../nbs/attacks/06_ensemble.ipynb #6630348b
@@ -40,7 +40,7 @@ def _judge(model: nn.Module, z: Tensor, x: Tensor, loss: Callable, seed: int) ->
     "Take the loss of the model's outputs, with the noise that `seed` names."
     with frozen(model, z), torch.no_grad(), torch.autocast(z.device.type, enabled=False), _fork(z):
         torch.manual_seed(seed)
-        return checked_loss(loss)(model(z.clone()), x).float()
+        return checked_loss(loss)(output_of(model, z, x, finite=False), x).float()
 
 # %% ../../nbs/attacks/06_ensemble.ipynb #f79d3a24
 def _passes_gradient(model: Callable, y: Tensor) -> bool:

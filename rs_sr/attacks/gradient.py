@@ -47,10 +47,11 @@ def visit(
     "Run a model on perturbed measurements, and take loss and gradient."
     e = e.detach().requires_grad_(gradient)
     with torch.set_grad_enabled(gradient):
-        x_hat = model(y + e)  # a tensor of its own, into which a model may write
+        z = y + e
+        x_hat = output_of(model, z, x, finite=False)
         value = loss(x_hat, x)
         slope = _slope(value, e) if gradient else e.new_empty(0)
-    return Iterate(y + e.detach(), x_hat.detach(), value.detach().float(), slope)
+    return Iterate(z.detach(), x_hat.detach(), value.detach().float(), slope)
 
 # %% ../../nbs/attacks/03_gradient.ipynb #a44899ac
 def step_sizes(

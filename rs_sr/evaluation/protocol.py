@@ -11,11 +11,11 @@ from contextlib import contextmanager
 from typing import Any, cast
 import torch
 from torch import Tensor, nn
-from ..attacks import attack_ensemble, pgd, smooth_pgd
+from ..attacks import attack_ensemble, inside_ball, pgd, smooth_pgd
 from ..data import SRDataset
 from ..models import is_exact
 from ..physics import eps_from_rel, Normalization
-from ..runtime import frozen
+from ..runtime import frozen, output_of
 from ..smoothing import SmoothedModel
 
 # %% ../../nbs/evaluation/00_protocol.ipynb #0ce8d64c
@@ -60,7 +60,7 @@ def attack_batch(
     "Attack measurements by name."
     eps = eps_from_rel(eps_rel, y)
     if attack == "none": return y, None
-    if attack == "exact": return cast(Any, model).attack(y, x, eps), None
+    if attack == "exact": return inside_ball(cast(Any, model).attack(y, x, eps), y, eps), None
     if attack == "pgd":
         found: Any = pgd(model, y, x, eps, steps=steps, generator=generator, return_output=return_output)
         return found if return_output else (found, None)
@@ -92,7 +92,7 @@ def reconstruct(
     "Reconstruct measurements with f, or with g as the evaluation uses it."
     if sigma_g: model = SmoothedModel(model, sigma_g, k, clamp=normalization.model_range(), seed=seed)
     with torch.no_grad(), _repeatable(y, seed if isinstance(seed, int) else seed[0]):
-        return normalization.to_pixels(model(y).float(), clamp=True)
+        return normalization.to_pixels(output_of(model, y).float(), clamp=True)
 
 def smooth(
     model: nn.Module,  # base estimator f, model space, in any mode; it is left as found

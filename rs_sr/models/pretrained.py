@@ -65,7 +65,7 @@ def _read(kind: type[T], folder: Path) -> T:
     model.load_state_dict({k: v.float() if v.is_floating_point() else v for k, v in weights.items()})
     record = read_record(folder)
     if record is not None: with_record(model, record)
-    return model.eval()
+    return model.float().eval()
 
 # %% ../../nbs/models/01_pretrained.ipynb #d2fdc118
 class Pretrained(nn.Module):

@@ -9,7 +9,7 @@ __all__ = ['checked_output', 'output_of', 'checked_values']
 from collections.abc import Callable
 from typing import Any
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 # %% ../../nbs/runtime/08_outputs.ipynb #c18dbc96
 def _batch_of(output: Any, count: int) -> Tensor:
@@ -47,15 +47,26 @@ def checked_output(
     return output
 
 # %% ../../nbs/runtime/08_outputs.ipynb #401d5409
+def _other_types(model: Any, y: Tensor) -> str:
+    "Name the types of a model's weights that the measurements do not have."
+    weights = model.parameters() if isinstance(model, nn.Module) else ()
+    return ", ".join({str(p.dtype) for p in weights if p.is_floating_point() and p.dtype != y.dtype})
+
 def output_of(
     model: Callable,  # estimator y -> x_hat, held in the mode in which it shall run
     y: Tensor,  # measurements, (B, ...), which the model cannot change
     x: Tensor | None = None,  # ground truth, whose shape the output must have; None: only B is checked
     *,
     what: str = "measurements",  # what `y` holds, for the message
+    finite: bool = True,  # False: only type and shape are checked, where a loss shows the rest
 ) -> Tensor:  # output, (B, ...), finite, with gradients where they are wanted
     "Run a model on a copy of measurements, and check its output."
-    return checked_output(model(y.clone()), y, x, what=what)
+    try: output = model(y.clone())
+    except RuntimeError as error:
+        if not (types := _other_types(model, y)): raise
+        raise ValueError(f"the model's weights are {types} and the measurements {y.dtype}, and it fails "
+                         f"({str(error).splitlines()[0]}); call model.to({y.dtype}) first") from error
+    return checked_output(output, y, x, what=what, finite=finite)
 
 # %% ../../nbs/runtime/08_outputs.ipynb #30c28c92
 def checked_values(

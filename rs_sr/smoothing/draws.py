@@ -14,7 +14,7 @@ from weakref import WeakKeyDictionary
 import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
-from ..runtime import draw_seeds, free_memory, output_of, pass_bytes
+from ..runtime import draw_seeds, free_memory, modules_in, output_of, pass_bytes
 
 # %% ../../nbs/smoothing/01_draws.ipynb #3957a6a6
 def noise_seeds(
@@ -100,7 +100,7 @@ class Draws:
 @contextmanager
 def _eval_mode(model: nn.Module):
     "Hold every part of `model` in evaluation mode, then restore each flag; gradients are left alone."
-    modes = [(module, module.training) for module in model.modules()]
+    modes = [(module, module.training) for module in modules_in(model)]
     try:
         for module, _ in modes: module.training = False
         yield

@@ -100,7 +100,8 @@ def until_accurate(
     "Draw until the mean of each measurement is as exact as wanted."
     n, sums = 0, _Sums(len(tol))
     rows = list(range(len(tol)))
-    error, count = torch.full((len(tol),), math.inf), torch.zeros(len(tol), dtype=torch.long)
+    error = torch.full((len(tol),), math.inf, dtype=torch.float32)
+    count = torch.zeros(len(tol), dtype=torch.long)
     while rows and n < most:
         m = min(_next_goal(n, (error[rows]/tol[rows]).min().item()), most)
         for chunk in outputs(n, m, rows): sums.add(chunk, rows)

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
 import torch
 from torch import Tensor, nn
-from ..runtime import frozen
+from ..runtime import frozen, outside_inference_mode
 from .draws import Draws, base_output, noise_seeds, noisy_outputs
 from .mean import Estimate, mean_and_error, mean_over, until_accurate
 
@@ -40,6 +40,11 @@ def _check_seed(seed):
     if any(s != int(s) or s < 0 for s in (seed if isinstance(seed, Sequence) else [seed])):
         raise ValueError(f"seed must be None, a whole number >= 0 or a list of them, got {seed}; "
                          "None draws fresh noise at every call")
+
+def _bound(bound):
+    "Copy a bound, so that gradients may pass a clamp that was made in inference mode."
+    with outside_inference_mode():
+        return None if bound is None else torch.as_tensor(bound, dtype=torch.float32).clone()
 
 def _check_clamp(clamp):
     "Raise with one clear sentence unless `clamp` is a range."
@@ -99,8 +104,7 @@ class SmoothedModel(nn.Module):
         self.seed = tuple(seed) if isinstance(seed, Sequence) else seed
         self.tol = tuple(tol) if isinstance(tol, Sequence) else tol
         for name, bound in zip(("low", "high"), clamp or (None, None)):
-            bound = None if bound is None else torch.as_tensor(bound, dtype=torch.float32).clone()
-            self.register_buffer(name, bound, persistent=False)
+            self.register_buffer(name, _bound(bound), persistent=False)
 
     @property
     def independent(self) -> int:
