@@ -1,20 +1,22 @@
 """Package rs_sr: everything that can be said in one place is said in settings.ini.
 
 What each runtime dependency is for:
-torch: the networks; torchvision: the antialiased resize that makes the measurements, crops and flips, extensions of images;
+torch: the networks;
+torchvision: the antialiased resize that makes the measurements, crops and flips, extensions of images;
 numpy, scipy, pandas: arrays, exact worst cases and confidence bounds, result tables;
 pillow: photographs from disk; matplotlib, ipywidgets: figures and the explorer;
 torchmetrics, scikit-image: SSIM and its independent check; accelerate: one training loop for CPU and GPUs;
-safetensors: weights without pickle; psutil: free memory; filelock: tables that several processes write; tqdm: progress bars;
-fastcore: the command line.
+safetensors: weights without pickle; psutil: free memory; filelock: tables that several processes write;
+tqdm: progress bars; fastcore: the command line.
 
 What the extras are for:
 data: kagglehub fetches ImageNet mini; log: tensorboard shows training curves; all: these and hub;
-hub: huggingface_hub for weights on the Hugging Face Hub (accelerate brings it along today, which nothing here relies on);
+hub: huggingface_hub for weights on the Hugging Face Hub (accelerate brings it along today, which nothing here
+relies on);
 browser: jupyterlab, playwright, nbclient run notebooks as a person would, in a browser;
-dev: nbdev and the versions it needs, smalldocs for the website, ipykernel and nbclient to run notebooks, mypy for types, ruff for
-style, import-linter for the floors of the house; build,
-twine and readme_renderer make a release and check it; the notebooks test against foolbox, pyautoattack and kagglehub.
+dev: nbdev and the versions it needs, smalldocs for the website, ipykernel and nbclient to run notebooks, mypy
+for types, ruff for style, import-linter for the floors of the house; build, twine and readme_renderer make a
+release and check it; the notebooks test against foolbox, pyautoattack and kagglehub.
 """
 import re
 from configparser import ConfigParser
@@ -31,7 +33,7 @@ source = f"https://raw.githubusercontent.com/{cfg['user']}/{cfg['repo']}/v{cfg['
 
 
 def description() -> str:
-    "README.md for a page that has none of the repository's files: pictures and files are named by their address."
+    "README.md for a page without the repository's files: pictures and files are named by their address."
     readme = Path("README.md")
     text = readme.read_text(encoding="utf-8") if readme.exists() else ""
     text = re.sub(r"(!\[[^\]]*\]\()(?![a-z]+:)", rf"\1{source}/", text)
@@ -47,7 +49,10 @@ setup(
     author=cfg["author"],
     author_email=cfg["author_email"],
     url=cfg["git_url"],
-    project_urls={"Documentation": cfg["doc_host"] + cfg["doc_baseurl"], "Changelog": f"{cfg['git_url']}/blob/main/CHANGELOG.md"},
+    project_urls={
+        "Documentation": cfg["doc_host"] + cfg["doc_baseurl"],
+        "Changelog": f"{cfg['git_url']}/blob/main/CHANGELOG.md",
+    },
     license="MIT",
     keywords=cfg["keywords"].split(),
     classifiers=[
