@@ -6,7 +6,7 @@
 __all__ = ['Band', 'draws_needed', 'lower_probability', 'lower_rank', 'max_certifiable_radius', 'mean_shift', 'most_bad', 'shift',
            'tail_band', 'tail_nodes', 'upper_mean', 'upper_probability', 'upper_rank', 'worst_mean', 'ALWAYS',
            'BETWEEN_GREY', 'DISTANCE_GREY', 'EACH_USE', 'POPULATION', 'PSNR_DB', 'SINGLE', 'Reference',
-           'few_mean_bound', 'holds_for', 'ETA', 'converged_median', 'check_range', 'in_range', 'NAMING',
+           'few_mean_bound', 'full_name', 'holds_for', 'ETA', 'converged_median', 'check_range', 'in_range', 'NAMING',
            'certificate_seeds', 'check_independence', 'grid_price', 'with_price', 'Recipe', 'check_settings',
            'center_bound', 'mean_bound', 'median_bound', 'median_factor', 'plain_bound', 'OnCopies', 'as_pixels',
            'distance_to', 'loss_of_mean', 'noisy_reconstructions', 'planned_seed', 'sample_losses', 'Certificate',
@@ -21,7 +21,8 @@ from .bounds import (
     most_bad, shift, tail_band, tail_nodes, upper_mean, upper_probability, upper_rank, worst_mean)
 from rs_sr.certificates.estimators import (
     ALWAYS, BETWEEN_GREY, DISTANCE_GREY, EACH_USE, POPULATION, PSNR_DB, SINGLE, Reference, center_bound,
-    ETA, check_range, converged_median, few_mean_bound, holds_for, in_range, mean_bound, median_bound,
+    ETA, check_range, converged_median,
+    few_mean_bound, full_name, holds_for, in_range, mean_bound, median_bound,
     median_factor, plain_bound)
 from .sampling import (
     NAMING, OnCopies, as_pixels, certificate_seeds, check_independence, distance_to, grid_price, loss_of_mean,
@@ -41,7 +42,7 @@ _all_ = [
     "most_bad", "shift",
     "tail_band", "tail_nodes", "upper_mean", "upper_probability", "upper_rank", "worst_mean",
     "ALWAYS", "BETWEEN_GREY", "DISTANCE_GREY", "EACH_USE", "POPULATION", "PSNR_DB", "SINGLE", "Reference",
-    "few_mean_bound", "holds_for",
+    "few_mean_bound", "full_name", "holds_for",
     "ETA", "converged_median", "check_range", "in_range", "NAMING",
     "certificate_seeds", "check_independence", "grid_price",
     "with_price", "Recipe", "check_settings", "center_bound", "mean_bound", "median_bound", "median_factor",

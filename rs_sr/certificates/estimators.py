@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['ETA', 'PSNR_DB', 'DISTANCE_GREY', 'BETWEEN_GREY', 'POPULATION', 'EACH_USE', 'SINGLE', 'ALWAYS', 'mean_bound',
            'plain_bound', 'few_mean_bound', 'median_factor', 'converged_median', 'median_bound', 'center_bound',
-           'check_range', 'in_range', 'Reference', 'holds_for']
+           'check_range', 'in_range', 'Reference', 'holds_for', 'full_name']
 
 # %% ../../nbs/certificates/01_estimators.ipynb #d5e9a5ca
 import math
@@ -194,3 +194,9 @@ def holds_for(
     if estimator.endswith(", exact"): return ALWAYS
     if number == "the draws": return SINGLE
     return EACH_USE if number.isdigit() else POPULATION
+
+def full_name(
+    estimator: str,  # as named in a table of certificates
+) -> str:  # with "(population)", where it holds for infinitely many draws only
+    "Name an estimator for readers."
+    return f"{estimator} (population)" if holds_for(estimator) == POPULATION else estimator

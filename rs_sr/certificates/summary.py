@@ -6,13 +6,13 @@
 __all__ = ['certified_summary', 'certificate_text']
 
 # %% ../../nbs/certificates/07_summary.ipynb #76715809
-from .estimators import PSNR_DB
+from .estimators import PSNR_DB, full_name, holds_for
 
 # %% ../../nbs/certificates/07_summary.ipynb #dde90b4a
 def certified_summary(
     frame,  # DataFrame from `certify_dataset`
-    # model, sigma_g, radius, grey, eps_rel, estimator, quantity, n, certified (share), clean_psnr, loss, and
-    # value, which is NaN unless all photographs are certified
+    # model, sigma_g, radius, grey, eps_rel, estimator, quantity, n, certified (share), clean_psnr, loss,
+    # holds_for, and value, which is NaN unless all photographs are certified
 ):  # -> DataFrame
     "Average certificates over images."
     key = ["model", "sigma_g", "radius", "grey", "eps_rel", "estimator", "quantity"]
@@ -20,7 +20,8 @@ def certified_summary(
     def whole(values): return values.mean(skipna=False)
     table = groups.agg(n=("image", "nunique"), certified=("certified", "mean"), value=("value", whole),
                        clean_psnr=("clean_psnr", "mean")).reset_index()
-    return table.assign(loss=(table.clean_psnr - table.value).where(table.quantity == PSNR_DB))
+    loss = (table.clean_psnr - table.value).where(table.quantity == PSNR_DB)
+    return table.assign(loss=loss, holds_for=table.estimator.map(holds_for))
 
 # %% ../../nbs/certificates/07_summary.ipynb #d96ccb69
 def _cell(row) -> str:
@@ -28,7 +29,8 @@ def _cell(row) -> str:
     if row.certified == 1: return f"{row.value:.2f}"
     return f"{row.certified:.0%} certified" if row.certified else "-"
 
-def _name(row) -> str: return row.estimator if row.quantity == PSNR_DB else f"{row.estimator}: SSIM"
+def _name(row) -> str:
+    return full_name(row.estimator) if row.quantity == PSNR_DB else f"{row.estimator}: SSIM"
 
 def _wide(part, sigma_g: float) -> str:
     "Estimators down, radii across."
@@ -72,4 +74,5 @@ def certificate_text(
         "\n\nOne image, model and sigma is a family of certificates: all of its radii and estimators hold at "
         f"once with probability 1 - alpha, alpha = {alpha:g}.\nAmong the {n} families here at most "
         f"{n*alpha:.2g} are expected to be wrong; for all to be right at once, alpha = {n*alpha:.2g}. "
-        "Medians and centers of a few draws fail at each use with probability alpha more.")
+        "Means, medians and centers of a few draws fail at each use with probability alpha more; what is "
+        "marked (population) holds for infinitely many draws, which nobody can deploy.")

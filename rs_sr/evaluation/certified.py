@@ -13,7 +13,8 @@ import math
 from dataclasses import dataclass
 from typing import Any
 import numpy as np
-from ..certificates import PSNR_DB, certified_summary, count_violations, draws_needed
+from ..certificates import (
+    EACH_USE, PSNR_DB, SINGLE, certified_summary, count_violations, draws_needed, full_name, holds_for)
 from ..certificates import max_certifiable_radius
 from .statistics import interval, verdict
 
@@ -48,9 +49,14 @@ class CertificateTable:
         return sorted({float(f"{ratio:.6g}") for ratio in self.smoothed.radius/self.smoothed.sigma_g})
 
     @property
+    def estimators(self) -> list[str]:
+        "Name the estimators, those of all draws (the population) included."
+        return [name for name in self.smoothed.estimator.unique() if holds_for(name) != SINGLE]
+
+    @property
     def deployable(self) -> list[str]:
-        "Name the estimators that can be deployed."
-        return [name for name in self.smoothed.estimator.unique() if "half" not in name]
+        "Name the estimators that can be deployed, those of a few draws."
+        return [name for name in self.estimators if holds_for(name) == EACH_USE]
 
     def of(self,
         setting: tuple[str, float],  # network and sigma_g
@@ -81,7 +87,7 @@ def best_median(
     ratio: float,  # radius / sigma_g
 ) -> str:  # "geometric median" where none is certified
     "Name the geometric median of all draws, or of means of some, with the highest certified mean."
-    names = [name for name in table.deployable if name.startswith("geometric median")]
+    names = [name for name in table.estimators if name.startswith("geometric median")]
     names = [name for name in names if not name.startswith("geometric median of")]
     means = {name: table.of(setting, name, ratio).value.mean(skipna=False) for name in names}
     means = {name: mean for name, mean in means.items() if not math.isnan(mean)}
@@ -109,12 +115,12 @@ def cost_text(
     costs = _costs(table, best)
     within = sum(cost <= target for cost in costs.values())
     def cell(setting, cost):
-        return "not certified" if math.isnan(cost) else f"{cost:.2f} dB with *{best[setting]}*"
+        return "not certified" if math.isnan(cost) else f"{cost:.2f} dB with *{full_name(best[setting])}*"
     said = [f"{_named(setting)}: {cell(setting, cost)}" for setting, cost in costs.items()]
     return (f"**What the guarantee costs.** The target was a certified PSNR within {target:g} dB of the "
             f"clean smoothed PSNR at radius = $\\sigma_g$. It is {_share(within, len(costs))} with the best "
-            f"geometric median: {'; '.join(said)}.\n\nClean smoothed minus certified PSNR, by estimator, "
-            "where all photographs are certified:\n\n" + "\n".join(_cost_lines(table, target)))
+            f"geometric median of all draws: {'; '.join(said)}.\n\nClean smoothed minus certified PSNR, by "
+            "estimator, where all photographs are certified:\n\n" + "\n".join(_cost_lines(table, target)))
 
 # %% ../../nbs/evaluation/10_certified.ipynb #cba58124
 def _costs(table: CertificateTable, estimators: dict[tuple, str]) -> dict[tuple[str, float], float]:
@@ -131,13 +137,14 @@ def _share(within: int, n: int) -> str:
 def _cost_lines(table: CertificateTable, target: float) -> list[str]:
     "One line for each estimator that is certified somewhere."
     lines = []
-    for estimator in [name for name in table.deployable if name.startswith("geometric median")] + ["mean"]:
+    for estimator in [name for name in table.estimators if name.startswith("geometric median")] + ["mean"]:
         costs = _costs(table, dict.fromkeys(table.settings, estimator))
         costs = {setting: cost for setting, cost in costs.items() if not math.isnan(cost)}
         if not costs: continue
         within = sum(cost <= target for cost in costs.values())
         said = ", ".join(f"{cost:.2f} dB ({_named(setting)})" for setting, cost in costs.items())
-        lines.append(f"- *{estimator}*: {within} of {len(costs)} settings within {target:g} dB. {said}.")
+        name, share = full_name(estimator), f"{within} of {len(costs)}"
+        lines.append(f"- *{name}*: {share} settings within {target:g} dB. {said}.")
     return lines
 
 # %% ../../nbs/evaluation/10_certified.ipynb #afec1dec
@@ -186,8 +193,8 @@ def interpolation_text(
     best = compared.loc[compared.groupby(["model", "sigma_g", "ratio"]).difference.idxmin()]
     names = "; ".join(dict.fromkeys(compared.interpolation))
     first = compared[compared.interpolation == reference]
-    return ("**Against interpolation.** The certified PSNR of the best geometric median, minus the exact "
-            f"worst case at the same radius (95 % interval over {photographs} photographs). Above "
+    return ("**Against interpolation.** The certified PSNR of the best geometric median of all draws, minus "
+            f"the exact worst case at the same radius (95 % interval over {photographs} photographs). Above "
             f"*{reference}* interpolation: {_where(first, 'above')}. Above *each* of {names}: "
             f"{_where(best, 'above')}. Below the strongest interpolation, that is, where interpolation has "
             f"more with certainty: {_where(best, 'below')}.")
@@ -250,6 +257,7 @@ def certified_table(
         if row.certified == 1: return f"{row.value:.2f}"
         return f"{row.certified:.0%} certified" if row.certified else "-"
     wide["cell"] = [cell(row) for row in wide.itertuples()]
+    wide["estimator"] = wide.estimator.map(full_name)
     wide = wide.pivot(index=["model", "sigma_g", "estimator"], columns="ratio", values="cell").fillna("-")
     return wide.rename_axis(columns="certified PSNR (dB) at radius / sigma_g")
 
@@ -261,7 +269,8 @@ def difference_table(
     if compared.empty: return compared
     def cell(r): return f"{r.difference:+.2f} [{r.low:+.2f}, {r.high:+.2f}] {r.verdict}, {r.share:.0%}"
     cells = [cell(row) for row in compared.itertuples()]
-    wide = compared.assign(cell=cells).pivot(
+    named = compared.assign(cell=cells, estimator=compared.estimator.map(full_name))
+    wide = named.pivot(
         index=["model", "sigma_g", "ratio", "estimator"], columns="interpolation", values="cell")
     return wide.rename_axis(columns="difference (dB) [95 % interval], share of photographs above")
 
@@ -312,8 +321,8 @@ def best_text(
     for name in [*few, "mean"]:
         gap = (summary["geometric median"] - summary[name]).dropna()
         if len(gap):
-            text += (f" The guarantee for *{name}* is {gap.min():.2f} to {gap.max():.2f} dB lower than that "
-                     "for the population's geometric median, where both exist.")
+            text += (f" The guarantee for *{full_name(name)}* is {gap.min():.2f} to {gap.max():.2f} dB lower "
+                     "than that for the population's geometric median, where both exist.")
     return text
 
 # %% ../../nbs/evaluation/10_certified.ipynb #e5711306
@@ -339,6 +348,7 @@ def attacked_table(
     "Lay out the mean PSNR under each attack."
     hit = attacked[(attacked.quantity == PSNR_DB) & attacked.estimator.isin(["mean", "geometric median"])]
     hit = hit.assign(ratio=(hit.radius/hit.sigma_g).round(4))
+    hit["estimator"] = hit.estimator.map(full_name)
     index = ["model", "sigma_g", "ratio", "estimator"]
     wide = hit.pivot_table(index=index, columns="attack", values="attacked")
     wide = wide.assign(certified=hit.groupby(index).certified.mean())
@@ -365,7 +375,7 @@ def protocol_text(
         f"$1 - \\alpha$, $\\alpha$ = {table.alpha:g}; among all {total} families here, "
         f"{total*table.alpha:.2g} are expected to be wrong at most.",
         f"**Clean smoothed PSNR**: of the mean of the same {table.k:,} draws.",
-        f"**Medians and centers of a few draws** take {settings['draws']}, and fail at each use with "
-        "probability "
-        "$\\alpha$ more."]
+        f"**Means, medians and centers of a few draws** take {settings['draws']}, and fail at each use with "
+        "probability $\\alpha$ more. What is marked (population) holds for infinitely many draws, which "
+        "nobody can deploy."]
     return "\n".join(f"- {line}" for line in lines)

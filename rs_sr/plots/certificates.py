@@ -7,7 +7,7 @@ __all__ = ['COLOURS', 'plot_certificates']
 
 # %% ../../nbs/plots/05_certificates.ipynb #03efb656
 import math
-from ..certificates import PSNR_DB, certified_summary
+from ..certificates import PSNR_DB, certified_summary, full_name
 from .style import panels
 
 # %% ../../nbs/plots/05_certificates.ipynb #4dea7297
@@ -25,7 +25,7 @@ def _look(estimator: str, sizes: list[str]) -> dict:
     base, few, _ = (kind, "", "") if kind == "half of the draws" else kind.partition(" of ")
     colour = COLOURS.get(base, _SINGLE[["", *sizes].index(_mean_size(estimator)) % len(_SINGLE)])
     style = "--" if few else "-"
-    return {"color": colour, "ls": ":" if "plain" in estimator else style, "label": estimator}
+    return {"color": colour, "ls": ":" if "plain" in estimator else style, "label": full_name(estimator)}
 
 # %% ../../nbs/plots/05_certificates.ipynb #15665748
 def _draw_certified(ax, part, sigma_g: float, sizes: list[str]) -> None:
@@ -39,7 +39,7 @@ def _draw_attacked(ax, attacked, sigma_g: float) -> None:
     "Mark the worst attack on each photograph for the geometric median, averaged."
     hit = attacked[(attacked.estimator == "geometric median") & (attacked.attack != "none")]
     worst = hit.groupby(["radius", "image"]).attacked.min().groupby("radius").mean()
-    ax.plot(worst.index/sigma_g, worst, "rx", ms=6, label="geometric median, attacked")
+    ax.plot(worst.index/sigma_g, worst, "rx", ms=6, label="geometric median (population), attacked")
 
 def _draw_exact(ax, exact, part, sigma_g: float) -> None:
     "Draw the exact worst case of each interpolation at the radii of the panel."
