@@ -8,17 +8,17 @@ __all__ = ['rs_sr_leaderboard']
 # %% ../../nbs/commands/08_leaderboard.ipynb #79220ba7
 from typing import Any
 from fastcore.script import store_true
-from .shared import Rule, at_least, choose_device, parse_numbers, with_rules
+from .shared import Rule, at_least, choose_device, parse_numbers, say_files, table_file
+from .shared import with_rules
 
 # %% ../../nbs/commands/08_leaderboard.ipynb #9f5f19d1
 def _choose_levels(listed, dataset, radii, device, **options):
-    "Print the best smoothing level of each smoothed line, on photographs that are not reported."
+    "Find the best smoothing level of each smoothed line, on photographs that are not reported."
     from rs_sr.evaluation import THESIS_SIGMAS, best_sigma_g, tune_sigma_g
-    from rs_sr.runtime import is_main_process
     smoothed = {d.name: d.base().to(device) for d in listed if d.sigma_g and d.estimator == "mean"}
     levels = [s for s in THESIS_SIGMAS if s]
     frame = tune_sigma_g(smoothed, dataset, levels, radii, metric="ssim", **options)
-    if is_main_process(): print(best_sigma_g(frame, "ssim").to_string())
+    return best_sigma_g(frame, "ssim").to_string()
 
 def _attacks(options): return not options["tune"]
 
@@ -49,14 +49,18 @@ def rs_sr_leaderboard(
     from rs_sr.data import SRDataset
     from rs_sr.runtime import is_main_process
     from rs_sr.study import rank, ranking, read_defences
+    path, where = table_file(out), choose_device(device)
     at_least(1, crop=crop, steps=steps, smooth_steps=smooth_steps, attack_k=attack_k, batch_size=batch_size)
     at_least(0, images=images, seed=seed)
     listed, radii = read_defences(defences), parse_numbers(eps_rel, "eps_rel", low=0)
     dataset = SRDataset(data, scale=listed[0].scale, crop=crop, split=split or None)
-    where = choose_device(device)
     chosen = range(len(dataset))[:images or None]
-    common: dict[str, Any] = dict(images=chosen, out=out, batch_size=batch_size, seed=seed)
-    if tune: return _choose_levels(listed, dataset, radii, where, **common)
-    frame = rank(listed, dataset, radii, steps=steps, smooth_steps=smooth_steps, attack_k=attack_k,
-                 device=where, **common)
-    if is_main_process(): print(ranking(frame, defences=listed).to_string())
+    common: dict[str, Any] = dict(images=chosen, out=path, batch_size=batch_size, seed=seed)
+    if tune: text = _choose_levels(listed, dataset, radii, where, **common)
+    else:
+        frame = rank(listed, dataset, radii, steps=steps, smooth_steps=smooth_steps, attack_k=attack_k,
+                     device=where, **common)
+        text = ranking(frame, defences=listed).to_string()
+    if not is_main_process(): return
+    print(text)
+    say_files(rows=path, origin=path.with_suffix(".json"))

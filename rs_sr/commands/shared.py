@@ -11,6 +11,7 @@ import argparse
 import inspect
 import os
 import sys
+import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import UnionType
@@ -207,11 +208,13 @@ def choose_device(
 
 # %% ../../nbs/commands/00_shared.ipynb #5d06f4a1
 def _writable(path):
-    "Raise if a file or folder cannot be made at a path; nothing is made."
+    "Raise if a file or folder cannot be made at a path; nothing stays behind."
     there = next(p for p in (path, *path.absolute().parents) if p.exists())
-    if there != path and not there.is_dir():
-        raise ValueError(f"out cannot be {path}: {there} is a file, not a folder")
-    if not os.access(there, os.W_OK): raise ValueError(f"out cannot be {path}: {there} is not writable")
+    there = there.parent if there == path and path.is_file() else there
+    if not there.is_dir(): raise ValueError(f"out cannot be {path}: {there} is a file, not a folder")
+    try: tempfile.TemporaryFile(dir=there).close()
+    except OSError as error:
+        raise ValueError(f"out cannot be {path}: {there} is not writable ({error.strerror})") from error
 
 # %% ../../nbs/commands/00_shared.ipynb #1d0c5600
 def table_file(
@@ -220,7 +223,9 @@ def table_file(
     "Check the place of a table before the work."
     path = Path(out).expanduser()
     if path.suffix != ".csv": raise ValueError(f"out must name a .csv file, got {path.name!r}")
-    if path.is_dir(): raise ValueError(f"out must name a .csv file, but {path} is a folder")
+    if len(path.name.encode()) > 200: raise ValueError(f"out has too long a name: {path.name[:40]}...")
+    for file in (path, path.with_suffix(".json")):  # rows and their origin
+        if file.is_dir(): raise ValueError(f"out must name a .csv file, but {file} is a folder")
     _writable(path)
     return path
 

@@ -7,7 +7,8 @@ __all__ = ['rs_sr_study']
 
 # %% ../../nbs/commands/09_study.ipynb #0b1a5420
 from pathlib import Path
-from .shared import Rule, at_least, choose_device, parse_numbers, with_rules
+from .shared import Rule, at_least, choose_device, output_folder, parse_numbers, say_files
+from .shared import with_rules
 
 # %% ../../nbs/commands/09_study.ipynb #573f7934
 def _evaluate_scale(data, scale, runs, out, names, device, **options):
@@ -24,12 +25,14 @@ def _write_tables(out, scales):
     import pandas as pd
     from rs_sr.runtime import atomic
     from rs_sr.study import study_tables
-    there = [s for s in scales if list(Path(out).glob(f"study_x{s}.csv*"))]
+    there = [s for s in scales if list(out.glob(f"study_x{s}.csv*"))]
+    if not there: raise ValueError(f"{out} holds no study_x{scales[0]}.csv; run rs_sr_study evaluate first")
     tables = pd.concat([study_tables(out, s) for s in there], ignore_index=True)
-    file = Path(out)/"study_tables.csv.xz"
+    file = out/"study_tables.csv.xz"
     with atomic(file) as draft: tables.round(5).to_csv(draft, index=False, compression="xz")
-    print(f"{len(tables)} rows in {file}")
+    say_files(tables=file)
 
+# %% ../../nbs/commands/09_study.ipynb #e6874ae8
 def _check_study(action, data, runs, names):
     "Refuse what cannot be done."
     from rs_sr.study import study_grid
@@ -74,16 +77,19 @@ def rs_sr_study(
     "Train the grid of the study, attack it, write its tables; rerun to resume."
     from rs_sr.runtime import is_main_process
     from rs_sr.study import train_study
-    names, scales = [n for n in only.split(",") if n], [int(s) for s in parse_numbers(scale, "scale")]
+    names, scales = [n for n in only.split(",") if n], parse_numbers(scale, "scale", low=1, whole=True)
     at_least(0, val_images=val_images, test_images=test_images, strong_images=strong_images)
     at_least(1, passes=passes, smooth_passes=smooth_passes, k=k)
     _check_study(action, data, runs, names)
+    results, where = output_folder(runs if action == "train" else out), choose_device(device)
     if action == "train":
-        made = train_study(data, runs, names, cpu=device == "cpu")
+        made = train_study(data, runs, names, cpu=where.type == "cpu")
         print("trained:", ", ".join(made) or "nothing was missing")
+        say_files(networks=results)
     for s in scales if action == "evaluate" else ():
         hard = strong.split(",") if strong else None
-        _evaluate_scale(data, s, runs, out, names, choose_device(device), strong=hard,
+        _evaluate_scale(data, s, runs, results, names, where, strong=hard,
             val_images=val_images, test_images=test_images, strong_images=strong_images,
             passes=passes, smooth_passes=smooth_passes, k=k)
-    if action == "tables" and is_main_process(): _write_tables(out, scales)
+    if action == "evaluate": say_files(results=results)
+    if action == "tables" and is_main_process(): _write_tables(results, scales)

@@ -8,7 +8,7 @@ __all__ = ['rs_sr_train']
 # %% ../../nbs/commands/03_train.ipynb #ee7b297b
 import dataclasses
 from fastcore.script import store_true
-from .shared import Rule, with_rules
+from .shared import Rule, output_folder, say_files, with_rules
 
 # %% ../../nbs/commands/03_train.ipynb #1374354f
 def _wanted(other, values):
@@ -75,7 +75,9 @@ def rs_sr_train(
     if preset not in PRESETS: raise ValueError(f"preset must be one of {', '.join(PRESETS)}, got {preset!r}")
     names = [field.name for field in dataclasses.fields(TrainConfig)]
     chosen = {name: given[name] for name in names if given.get(name) is not None}
+    folder = output_folder(out)
     result = train(TrainConfig(**(PRESETS[preset] | chosen)), cpu=cpu)
     if not (result.log and is_main_process()): return
     last = result.log[-1]
-    print(f"{result.folder}: validation PSNR {last['psnr']:.2f} dB, SSIM {last['ssim']:.4f}")
+    print(f"{folder.name}: validation PSNR {last['psnr']:.2f} dB, SSIM {last['ssim']:.4f}")
+    say_files(weights=folder/"model.safetensors", log=folder/"log.csv")
