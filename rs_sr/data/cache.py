@@ -165,8 +165,8 @@ def build_cache(
         _write_cache(folder, partial(_read_all, files=files, read=read, stamp=stamp))
     cache = PhotoCache(folder)
     cache.names = [_name(files[i], Path(root)) for i in cache.kept]
+    if not len(cache): raise ValueError(f"none of {len(files)} files can be used: {cache.skipped[0]}")
     if cache.skipped:
         reasons = "; ".join(cache.skipped[:3]) + ("; ..." if len(cache.skipped) > 3 else "")
         warnings.warn(f"{len(cache.skipped)} of {len(files)} files left out: {reasons}", stacklevel=3)
-    if not len(cache): raise ValueError(f"none of {len(files)} files can be used: {cache.skipped[0]}")
     return cache

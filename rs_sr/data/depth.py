@@ -139,7 +139,8 @@ def white_value(
     if bits is None:
         full, guess = 2**samples.bits - 1, max(8, top.bit_length())
         raise ValueError(f"it does not say which value is white, and its values end at {top} of {full}; "
-                         f"give depth={guess} if it holds {guess} bits, depth={samples.bits} if it is dark")
+                         f"save it with values up to {full}, or read it (SRDataset, load_photo) with "
+                         f"depth={guess} if it holds {guess} bits, depth={samples.bits} if it is dark")
     if top < 2**bits: return 2**bits - 1
     raise ValueError(f"its values reach {top}, more than depth={bits} allows; give the right depth")
 

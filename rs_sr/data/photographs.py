@@ -29,6 +29,7 @@ def _eight_bit(image: "Image.Image") -> "Image.Image":
         image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
     return image.convert("RGB")
 
+# %% ../../nbs/data/01_photographs.ipynb #55a4dbce
 def _read(path: str | Path, depth: int | None, deep: bool) -> np.ndarray:
     "Read a photograph with as many bits as are wanted."
     from PIL import Image
@@ -45,11 +46,13 @@ def load_photo(
     deep: bool = False,  # True: files of more than eight bits a value come as uint16, white at 65535
 ) -> np.ndarray:  # (H, W, 3) uint8
     "Read one photograph as upright RGB."
+    from PIL import UnidentifiedImageError
     check_depth(depth)
     try: return _read(path, depth, deep)
     except FileNotFoundError: raise FileNotFoundError(f"no such image file: {path}") from None
     except Exception as error:
         reason = " ".join(str(error).split()) or type(error).__name__
+        if isinstance(error, UnidentifiedImageError): reason = "Pillow knows no such format or pixels"
         advice = "" if ";" in reason else "; remove or replace the file"
         raise ValueError(f"cannot read {path} as a photograph: {reason}{advice}") from error
 

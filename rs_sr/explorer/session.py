@@ -146,7 +146,8 @@ def add_photo(
         file.write_bytes(content)
         try: photo = load_photo(file)
         except ValueError as error:
-            raise ValueError(f"{name} cannot be read as a photograph; take a PNG or a JPEG file") from error
+            reason = str(error).partition(" as a photograph: ")[2] or str(error)
+            raise ValueError(f"{name} cannot be read as a photograph: {reason}") from error
     session.photos[name] = square_photo(photo, session.crop)
     session.forget(name)  # an older one of that name
     return name
