@@ -12,7 +12,7 @@ __all__ = ['attack_batch', 'attack_name', 'ATTACKS_TO_CHOOSE', 'reconstruct', 's
            'sentences', 'ReportSettings', 'robustness_report', 'CertificateTable', 'attacked_table', 'attacks_text',
            'best_estimators', 'best_median', 'best_table', 'best_text', 'certificate_cost', 'certificate_rows',
            'certified_difference', 'certified_table', 'compare_with_interpolation', 'cost_text', 'difference_table',
-           'grid_table', 'grid_text', 'interpolation_text', 'protocol_text']
+           'grid_table', 'grid_text', 'interpolation_text', 'protocol_text', 'CHECKS', 'checks_of', 'determine_range']
 
 # %% ../../nbs/evaluation/index.ipynb #17442145
 from .protocol import (
@@ -25,8 +25,9 @@ from rs_sr.evaluation.statistics import (
 from .loop import evaluate, opened, Work
 from .selection import beaten, best_sigma_g, Race, THESIS_SIGMAS
 from .tuning import tune_sigma_g
-from .adapter import (
-    Adapter, declared, DeclaredPairs, Enlargement, interpolation_rows, load_model, RANGES)
+from rs_sr.evaluation.adapter import (
+    Adapter, CHECKS, checks_of, declared, DeclaredPairs, determine_range, Enlargement, interpolation_rows,
+    load_model, RANGES)
 from .report_files import bold_where, refuse_other_report, Report, write_report
 from .findings import Measured, report_figure, sentences
 from .report import ReportSettings, robustness_report
@@ -48,4 +49,5 @@ _all_ = [
     "best_estimators", "best_median", "best_table", "best_text", "certificate_cost",
     "certificate_rows", "certified_difference", "certified_table", "compare_with_interpolation",
     "cost_text", "difference_table", "grid_table", "grid_text", "interpolation_text",
-    "protocol_text"]
+    "protocol_text", "CHECKS", "checks_of",
+    "determine_range"]

@@ -7,7 +7,8 @@ __all__ = ['RECORD', 'Record', 'read_record', 'record_columns', 'record_from_con
            'Pretrained', 'weights_folder', 'load_network', 'pretrained_models', 'DoubleConv', 'UNetSR', 'EDSR',
            'ResidualBlock', 'Interpolation', 'interpolations', 'is_exact', 'LinearImages', 'Reported', 'Spectral',
            'worst_clamped', 'worst_linear', 'worst_spectrum', 'LinearFilter', 'fit_filter', 'Blend', 'SelfEnsemble',
-           'projected']
+           'projected', 'SIGMA', 'Form', 'as_tensor', 'entries', 'is_denoiser', 'is_session', 'parse_form', 'placed',
+           'precision_of', 'required_arguments', 'run_form', 'stages', 'to_float', 'to_form']
 
 # %% ../../nbs/models/index.ipynb #2cbc7600
 from .record import RECORD, Record, read_record, record_columns, record_from_config
@@ -20,6 +21,8 @@ from .linear import worst_clamped, worst_linear, worst_spectrum
 from .filters import LinearFilter, fit_filter
 from .combine import Blend, SelfEnsemble, projected
 from .zoo import load_network, pretrained_models
+from .forms import SIGMA, Form, as_tensor, entries, is_denoiser, is_session, parse_form
+from .forms import placed, precision_of, required_arguments, run_form, stages, to_float, to_form
 
 # %% ../../nbs/models/index.ipynb #af96eca9
 _all_ = ["RECORD", "Record", "read_record", "record_columns", "record_from_config", "record_of"]
@@ -28,3 +31,5 @@ _all_ += ["DoubleConv", "UNetSR", "EDSR", "ResidualBlock", "Interpolation", "int
 _all_ += ["LinearImages", "Reported", "Spectral", "worst_clamped", "worst_linear"]
 _all_ += ["worst_spectrum", "LinearFilter", "fit_filter"]
 _all_ += ["Blend", "SelfEnsemble", "projected"]
+_all_ += ["SIGMA", "Form", "as_tensor", "entries", "is_denoiser", "is_session", "parse_form", "placed"]
+_all_ += ["precision_of", "required_arguments", "run_form", "stages", "to_float", "to_form"]
