@@ -28,7 +28,8 @@ def _given(text, name):
 def rs_sr_report(
     # MODULE:FUNCTION; the function takes no arguments and returns a restoration model of any kind
     model: str,
-    value_range: str = "normalised",  # range of its images: normalised, pixel, symmetric or bytes
+    # range of its images: normalised, pixel, symmetric or bytes; empty: determined on photographs
+    value_range: str = "",
     small: store_true = False,  # it takes small measurements and enlarges them itself
     channels: int = 3,  # 3 for RGB, 1 for grey
     kernel: str = "bilinear",  # kernel of the reduction that makes the measurements: bilinear or bicubic
@@ -49,6 +50,8 @@ def rs_sr_report(
     out: str = "report",
     seed: int = 0,  # seed of attacks and noise
     device: str = "auto",  # auto, cpu, cuda or mps
+    form: str = "",  # how the model is called, as "array HWC uint8"; empty: tried out
+    unchecked: str = "",  # checks to leave out, separated by commas: range, memory, batch or all
 ):
     "Attack and smooth a restoration model of any kind, and write a report on it."
     from rs_sr.data import SRDataset, sample_photos
@@ -60,9 +63,10 @@ def rs_sr_report(
     radii, levels = _given(eps_rel, "eps_rel"), _given(sigma_g, "sigma_g")
     dataset = SRDataset(data or sample_photos("test"), scale=scale, crop=crop, split=split or None)
     report = robustness_report(
-        load_model(model), dataset, value_range=value_range, enlarged=not small, channels=channels,
+        load_model(model), dataset, value_range=value_range or None, enlarged=not small, channels=channels,
         kernel=kernel,
         eps_rel=radii, sigma_g=levels, k=k, images=images or len(dataset), passes=passes, steps=steps,
-        name=model.partition(":")[2], seed=seed, device=where, out=folder)
+        name=model.partition(":")[2], seed=seed, device=where, out=folder, form=form or None,
+        unchecked=unchecked)
     print("\n".join(report.says))
     say_files(report=folder/"report.html", rows=folder/"rows.csv")

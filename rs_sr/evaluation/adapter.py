@@ -205,11 +205,14 @@ def _choose(adapter, found: list[_Tried], y: Tensor, x: Tensor | None) -> _Tried
 
 # %% ../../nbs/evaluation/06_adapter.ipynb #84a73f89
 def _tried_all(adapter, y, forms, errors, strict) -> list[_Tried]:
-    "Try some forms on one measurement; if `strict`, tensors must give tensors."
+    "Try some forms on one measurement; if `strict`, tensors must give tensors and keep gradients."
     found = []
     for form in forms:
         try:
-            with torch.no_grad(): tried = _run(adapter, y, form)
+            # NumPy refuses tensors with gradients, which tells its functions from those of torch
+            graph = strict and form.dtype != "uint8"
+            with torch.set_grad_enabled(graph): tried = _run(adapter, y.clone().requires_grad_(graph), form)
+            tried = tried._replace(output=tried.output.detach())
             if strict and form.container == "tensor" and not tried.tensor:
                 raise TypeError("the output is no tensor")
             found.append(tried)
@@ -267,11 +270,12 @@ def _short(error) -> str:
 # %% ../../nbs/evaluation/06_adapter.ipynb #718863ac
 def _kind(model) -> str:
     "Name what was given."
-    kinds = {"an ONNX session": is_session, "a TorchScript module": torch.jit.ScriptModule,
-             "a module": nn.Module, "a partial function": partial, "a bound method": types.MethodType,
-             "a function": (types.FunctionType, types.BuiltinFunctionType)}
-    for name, kind in kinds.items():
-        if kind(model) if kind is is_session else isinstance(model, kind): return name
+    if is_session(model): return "an ONNX session"
+    kinds = [(torch.jit.ScriptModule, "a TorchScript module"), (nn.Module, "a module"),
+             (partial, "a partial function"), (types.MethodType, "a bound method"),
+             (types.FunctionType, "a function"), (types.BuiltinFunctionType, "a function")]
+    for kind, name in kinds:
+        if isinstance(model, kind): return name
     return f"an object of {type(model).__name__}"
 
 def _told(adapter) -> str:
@@ -411,12 +415,12 @@ def _adapted(model, pairs, chosen, device, form=None) -> Adapter:
 CHECKS = ("range", "memory", "batch")
 _READ = {"pixel": "0 to 1", "symmetric": "-1 to 1", "normalised": "normalised", "bytes": "0 to 255"}
 
-def _numbers(quality: dict[str, _Quality]) -> str:
+def _numbers(quality: dict) -> str:
     "Put the quality by range into words."
     first, *others = [f"{_READ.get(str(r), 'as declared')} {q.psnr:.2f}" for r, q in quality.items()]
     return f"read as {first} dB; " + ", ".join(others) + " dB"
 
-def _judge(pairs, quality: dict[str, _Quality], plain: float) -> str:
+def _judge(pairs, quality: dict, plain: float) -> str:
     "Refuse a declaration that cannot be right; return a warning of one that looks wrong."
     own = quality[pairs.value_range]
     best = max(list(quality)[1:], key=lambda r: quality[r].psnr)

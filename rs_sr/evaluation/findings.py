@@ -22,6 +22,9 @@ class Measured:
     k: int  # draws of the smoothed model in the table
     differentiable: bool  # whether attacks could use the model's gradient
     interpolation_gain: float  # largest gain of an interpolation, which is the same everywhere
+    left_out: tuple[str, ...] = ()  # attacks that could not be tried, each with the reason
+    no_gradient: str = ""  # why there is no gradient
+    notes: tuple[str, ...] = ()  # sentences on the model, its range and what was checked
 
     @cached_property
     def own(self):  # -> DataFrame: the rows of the model under its strongest attack
@@ -70,6 +73,19 @@ def _say_attacked(found: Measured) -> str:
     return ("At every radius tried it stays above interpolation under its exact worst case; "
             f"at eps_rel {last:g} by {found.psnr(last) - found.interpolation[last]:.2f} dB.")
 
+# %% ../../nbs/evaluation/08_findings.ipynb #46f052f0
+def _say_impossible(found: Measured) -> str:
+    "Warn where an attacked model is better than a clean one."
+    settings = [(r, s) for s in (0.0, *found.levels) for r in found.radii]
+    above = [(r, s) for r, s in settings if found.psnr(r, s) > found.psnr(0.0, s) + 0.05]
+    if not above: return ""
+    radius, sigma_g = above[0]
+    smoothed = f" smoothed with {sigma_g:g}" if sigma_g else ""
+    attacked, clean = found.psnr(radius, sigma_g), found.psnr(0.0, sigma_g)
+    return (f"Warning: at eps_rel {radius:g} the attacked model{smoothed} has {attacked:.2f} dB, "
+            f"more than clean ({clean:.2f} dB). An attack cannot do that: the model has a "
+            "memory or randomness, or the attack failed, and its numbers cannot be trusted.")
+
 # %% ../../nbs/evaluation/08_findings.ipynb #159131ef
 def _say_gain(found: Measured) -> str:
     most = found.gains.loc[found.gains.gain.idxmax()]
@@ -89,13 +105,17 @@ def _say_smoothing(found: Measured, sigma_g: float) -> str:
 
 # %% ../../nbs/evaluation/08_findings.ipynb #8466d68d
 def _say_trust(found: Measured) -> str:
-    if not found.differentiable:
-        return ("The model gives no gradients, so it was attacked with what fools other models, a guess of "
-                "its gradient and random directions: its true worst case may be much worse.")
     last = found.radii[-1]
+    missing = f" Left out at {found.psnr(last):.2f} dB, which they might lower: {'; '.join(found.left_out)}."
+    missing = missing if found.left_out else ""
+    if not found.differentiable:
+        why = f" ({found.no_gradient})" if found.no_gradient else ""
+        return (f"The model gives no gradients{why}, so it was attacked with what fools other models, a "
+                "guess of its gradient and random directions: its true worst case may be much worse."
+                f"{missing}")
     short, strong = found.psnr_pgd(last), found.psnr(last)
     end = ": a short attack flatters the model." if short - strong > 0.05 else "."
-    return f"At eps_rel {last:g} PGD leaves {short:.2f} dB and the ensemble {strong:.2f} dB{end}"
+    return f"At eps_rel {last:g} PGD leaves {short:.2f} dB and the ensemble {strong:.2f} dB{end}{missing}"
 
 # %% ../../nbs/evaluation/08_findings.ipynb #d00cd336
 def sentences(
@@ -103,7 +123,8 @@ def sentences(
 ) -> list[str]:  # one for each claim
     "Put the tables into sentences."
     smoothing = [_say_smoothing(found, sigma_g) for sigma_g in found.levels]
-    return [_say_clean(found), _say_attacked(found), _say_gain(found), *smoothing, _say_trust(found)]
+    says = [_say_clean(found), _say_attacked(found), _say_impossible(found), _say_gain(found), *smoothing]
+    return [sentence for sentence in (*says, _say_trust(found), *found.notes) if sentence]
 
 # %% ../../nbs/evaluation/08_findings.ipynb #74469c19
 def _psnr_panel(ax, found: Measured):

@@ -6,9 +6,10 @@
 __all__ = ['ReportSettings', 'robustness_report']
 
 # %% ../../nbs/evaluation/09_report.ipynb #8a164b4f
+import hashlib
 import math
+import warnings
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -17,7 +18,8 @@ import torch
 from torch import Tensor, nn
 from ..attacks import attack_ensemble, pgd, random_in_ball, squared_error, top_singular_direction
 from ..data import SRDataset, sample_photos
-from .adapter import Adapter, DeclaredPairs, declared, interpolation_rows
+from .adapter import Adapter, DeclaredPairs, checks_of, declared, determine_range
+from .adapter import interpolation_rows
 from .findings import Measured, report_figure, sentences
 from .protocol import smooth
 from .report_files import Report, refuse_other_report
@@ -25,8 +27,8 @@ from .statistics import summarise
 from ..metrics import mse, psnr, ssim
 from ..models import UNetSR
 from ..physics import IMAGENET_MINI, Normalization, eps_from_rel, resize
-from ..runtime import derive_seed, device_of, fingerprint, frozen, generator, kept_memory, progress
-from ..runtime import provenance
+from ..runtime import derive_seed, device_of, fingerprint, frozen, generator, kept_memory, modules_in
+from ..runtime import progress, provenance
 from ..smoothing import SmoothedModel
 
 # %% ../../nbs/evaluation/09_report.ipynb #584b6fd8
@@ -61,6 +63,8 @@ class ReportSettings:
     steps: int  # of PGD
     seed: int  # of attacks and noise
     images: tuple[str, ...]  # names of the photographs
+    form: str = ""  # how the model is called, where it was named
+    unchecked: tuple[str, ...] = ()  # checks that were left out
 
     def __post_init__(self):
         if self.name in ("bilinear", "bicubic"):
@@ -114,6 +118,8 @@ class _Run:
     errors: list[dict] = field(default_factory=list)  # of smoothed reconstructions
     worst: dict[tuple, Tensor] = field(default_factory=dict)  # attacked measurements by image and radius
 
+    left_out: dict[str, None] = field(default_factory=dict)  # attacks that could not be tried, and why
+
     def generator(self, *key: int) -> torch.Generator:
         "Make the source of noise for one step of the report."
         return generator(self.device, self.settings.seed, *key)
@@ -152,8 +158,18 @@ def _add_gains(run, batch, z, eps_rel, direction):
 def _ensemble(run, batch, model, eps, rng) -> Tensor:
     "Attack a model or its smoothed version with everything there is."
     passes = run.settings.passes + 20 * len(run.surrogates)
-    return attack_ensemble(model, batch.y, batch.x, eps, passes=passes, surrogates=run.surrogates,
-                           generator=rng).y
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        found = attack_ensemble(model, batch.y, batch.x, eps, passes=passes, surrogates=run.surrogates,
+                                generator=rng).y
+    for warning in caught: _keep_warning(run, warning)
+    return found
+
+def _keep_warning(run, warning):
+    "Note an attack that was left out, and pass on any other warning."
+    name, left_out, reason = str(warning.message).partition(" was left out: ")
+    if left_out: run.left_out[f"{name} ({reason.strip().rstrip('.')[:100]})"] = None
+    else: warnings.warn_explicit(warning.message, warning.category, warning.filename, warning.lineno)
 
 def _attack_model(run, batch, eps_rel, rng) -> Tensor:
     "Attack the model by the ensemble and by PGD, and return the worse measurement of each photograph."
@@ -197,9 +213,13 @@ def _measure_steepest(run, batch):
     if not run.f.differentiable: return
     eps_rel, steps = run.settings.eps_rel[0], max(2, run.settings.passes // 20)
     rng = run.generator(batch.indices[0])
-    with suppress(RuntimeError, NotImplementedError):
-        z = top_singular_direction(run.f, batch.y, eps_from_rel(eps_rel, batch.y), steps=steps, generator=rng)
-        _add_gains(run, batch, z, eps_rel, "top_singular_direction")
+    eps = eps_from_rel(eps_rel, batch.y)
+    try: z = top_singular_direction(run.f, batch.y, eps, steps=steps, generator=rng)
+    except (RuntimeError, NotImplementedError) as error:
+        reason = str(error).strip().splitlines()[0].rstrip(".")[:100]
+        run.left_out[f"top_singular_direction ({reason})"] = None
+        return
+    _add_gains(run, batch, z, eps_rel, "top_singular_direction")
 
 def _measure_chance(run, batch):
     "Estimate the variance of a draw and the error of the mean, for each smoothing level."
@@ -272,18 +292,23 @@ def _measured(run, frame) -> Measured:
     settings = run.settings
     return Measured(settings.name, summarise(frame), pd.DataFrame(run.gains),
                     _draws_table(run.errors, settings.k),
-                    settings.k, run.f.differentiable, own)
+                    settings.k, run.f.differentiable, own, tuple(run.left_out), run.f.no_gradient,
+                    (run.f.found, *run.f.notes))
 
 # %% ../../nbs/evaluation/09_report.ipynb #01df50ac
 def _identity(model) -> str:
-    "Name a model: a module by its weights, a function by its name."
+    "Name a model: a module by its weights, anything else by its name, its code and the weights that it uses."
     if isinstance(model, nn.Module): return fingerprint(model)
-    return f"{getattr(model, '__module__', '')}.{getattr(model, '__qualname__', type(model).__name__)}"
+    name = f"{getattr(model, '__module__', '')}.{getattr(model, '__qualname__', type(model).__name__)}"
+    code = getattr(getattr(model, "__func__", model), "__code__", None)
+    text = repr((code.co_code, code.co_names, code.co_varnames)) if code else ""
+    used = text + "".join(fingerprint(module) for module in modules_in(model))
+    return f"{name} {hashlib.sha256(used.encode()).hexdigest()[:12]}" if used else name
 
 def _origin(run, weights, clean) -> dict:
     "Say what decides the numbers, what was found about the model, and where it was computed."
-    way = "one NumPy image" if run.f.arrays else "batches"
-    found = {"differentiable": run.f.differentiable, "called with": way}
+    form = run.f.form
+    found = {"differentiable": run.f.differentiable, "called with": str(form)}
     settings = asdict(run.settings) | found
     return {"settings": settings, "weights": weights, "check": clean, **provenance(run.device)}
 
@@ -298,15 +323,41 @@ def _composed(run, weights, clean) -> Report:
     return Report(found.table, frame, found.gains, found.draws, sentences(found), figure, pictures,
                   _origin(run, weights, clean))
 
+# %% ../../nbs/evaluation/09_report.ipynb #9c3e3eb5
+def _with_range(model, pairs, declaration, images, device, form, off, defaults) -> tuple[DeclaredPairs, str]:
+    "Return the pairs in the range of the model, and a sentence where it was not declared."
+    if declaration is not None: return pairs, ""
+    found, note = determine_range(model, pairs, images, device, form=form, unchecked=off)
+    if found: return pairs.redeclared(found), note
+    if defaults: return pairs, note
+    raise ValueError(f"{note.rstrip('.')}, but it decides what eps_rel and sigma_g mean; declare value_range")
+
+def _report(model, pairs, settings, chosen, device, note, out) -> Report:
+    "Measure a model whose range is known."
+    weights = _identity(model)
+    if out is not None: refuse_other_report(out, asdict(settings), weights)
+    adapter, clean = declared(model, pairs, chosen[:3], device, form=settings.form or None,
+                              unchecked=settings.unchecked)
+    if note: adapter.notes.insert(0, note)
+    plain = interpolation_rows(pairs)
+    surrogates = [] if adapter.differentiable else [_Shipped(pairs).to(device), plain["bicubic"]]
+    run = _Run(adapter, pairs, settings, device, plain, surrogates)
+    with kept_memory(), frozen(adapter, pairs.batch(chosen[:1], device)[0]), torch.random.fork_rng([]):
+        torch.manual_seed(settings.seed)  # for models that draw random numbers of their own
+        _measure_all(run, chosen)
+        report = _composed(run, weights, clean)
+    if out is not None: report.save(out)
+    return report
+
 # %% ../../nbs/evaluation/09_report.ipynb #e92e520a
 def robustness_report(
-    # a module, a function of a batch of tensors, or a function of one NumPy image; left as found
+    # anything that can be called: a module, a function of tensors or NumPy images, ...; left as found
     model: Callable,
     # photographs, or their folder; None: the embedded test photographs
     dataset: SRDataset | str | Path | None = None,
     *,
-    # "normalised", "pixel", "symmetric", "bytes", or the model's own
-    value_range: str | Normalization = "normalised",
+    # "normalised", "pixel", "symmetric", "bytes", or the model's own; None: determined on photographs
+    value_range: str | Normalization | None = None,
     # True: measurements have the size of the model's output; False: it enlarges small ones
     enlarged: bool = True,
     channels: int = 3,  # 3: RGB; 1: grey
@@ -325,25 +376,23 @@ def robustness_report(
     seed: int = 0,  # of attacks and noise
     device: str | torch.device | None = None,  # None: where the model's parameters are
     out: str | Path | None = None,  # folder for the files, checked before the work; None: nothing is written
+    form: str | None = None,  # how the model is called, as "array HWC uint8"; None: tried out
+    unchecked: str | Sequence[str] = (),  # checks to leave out: "range", "memory", "batch" or "all"
 ) -> Report:
     "Attack and smooth any restoration model alongside interpolation, and say what was found."
     if not isinstance(dataset, SRDataset):
         dataset = SRDataset(dataset or sample_photos("test"), scale=scale, crop=crop)
-    pairs = DeclaredPairs(dataset, value_range, enlarged, channels, kernel)
-    chosen, unit = _evenly(len(pairs), images), _unit(pairs)
-    settings = ReportSettings(
-        name, str(value_range), enlarged, channels, kernel, pairs.scale, pairs.crop,
-        _numbers(eps_rel, (0.01, 0.02, 0.05), unit), _numbers(sigma_g, (0.1, 0.2), unit),
-        k, passes, steps, seed, tuple(pairs.names[i] for i in chosen))
-    weights = _identity(model)
-    if out is not None: refuse_other_report(out, asdict(settings), weights)
+    pairs = DeclaredPairs(dataset, value_range or "pixel", enlarged, channels, kernel)
+    chosen, off = _evenly(len(pairs), images), checks_of(unchecked)
+    def settings(pairs):
+        unit = _unit(pairs)
+        return ReportSettings(
+            name, str(pairs.value_range), enlarged, channels, kernel, pairs.scale, pairs.crop,
+            _numbers(eps_rel, (0.01, 0.02, 0.05), unit), _numbers(sigma_g, (0.1, 0.2), unit),
+            k, passes, steps, seed, tuple(pairs.names[i] for i in chosen), form or "", off)
+    settings(pairs)  # complains before the model runs
     where = device_of(model if isinstance(model, nn.Module) else {}, device)
-    adapter, clean = declared(model, pairs, chosen[:3], where)
-    plain = interpolation_rows(pairs)
-    surrogates = [] if adapter.differentiable else [_Shipped(pairs).to(where), plain["bicubic"]]
-    run = _Run(adapter, pairs, settings, where, plain, surrogates)
-    with kept_memory(), frozen(adapter, pairs.batch(chosen[:1], where)[0]):
-        _measure_all(run, chosen)
-        report = _composed(run, weights, clean)
-    if out is not None: report.save(out)
-    return report
+    with torch.inference_mode(False), torch.enable_grad():
+        pairs, note = _with_range(model, pairs, value_range, chosen[:3], where, form, off,
+                                  eps_rel is None and sigma_g is None)
+        return _report(model, pairs, settings(pairs), chosen, where, note, out)

@@ -8,7 +8,7 @@ __all__ = ['SIGMA', 'Form', 'parse_form', 'to_form', 'entries', 'as_tensor', 'pl
 
 # %% ../../nbs/models/08_forms.ipynb #7ffd79fb
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass
 from functools import partial
 from typing import Any
@@ -141,7 +141,7 @@ def is_session(
     return callable(getattr(model, "run", None)) and callable(getattr(model, "get_inputs", None))
 
 def required_arguments(
-    model: Callable,  # a module, a function or an object
+    model: Any,  # a module, a function or an object
 ) -> list[str]:  # names, without the first
     "List the positional arguments without defaults that follow the measurement."
     if is_session(model): return [given.name for given in model.get_inputs()[1:]]
@@ -154,7 +154,7 @@ def required_arguments(
     return [p.name for p in positional if p.default is p.empty] + [p.name for p in named]
 
 def is_denoiser(
-    model: Callable,  # a module, a function or an object
+    model: Any,  # a module, a function or an object
 ) -> bool:  # True: it is called with a measurement and a standard deviation
     "Tell whether a model needs a noise level; refuse any other argument that it needs."
     needed = required_arguments(model)
@@ -165,7 +165,7 @@ def is_denoiser(
 
 # %% ../../nbs/models/08_forms.ipynb #83482890
 def run_form(
-    model: Callable,  # a module, a function, an object or an ONNX session
+    model: Any,  # a module, a function, an object or an ONNX session
     given: Any,  # a measurement in the form of the model
     sigma: float | None = None,  # standard deviation for a denoiser; None: it is no denoiser
 ) -> Any:  # what it returns
