@@ -72,7 +72,8 @@ FORMS = {
     "raises": _raises,
 }
 PLAIN = ("plain", "linear", "constant", "cut off", "writes", "training", "sharp")  # each gives a right result
-NEVER = ("nan", "inf", "flat", "first alone", "integer", "nothing", "raises")  # none has any result
+NEVER = ("nan", "inf", "first alone", "integer", "nothing", "raises")  # none has any result
+NO_IMAGES = (*NEVER, "flat", "short", "one channel")  # none has a result that could be held against x
 
 
 def state_of(model: nn.Module) -> list:

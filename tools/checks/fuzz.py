@@ -49,7 +49,8 @@ def fault_of(error: BaseException) -> str:
     where = f"{Path(last.filename).name}:{last.lineno}"
     ours = (ROOT / "rs_sr") in Path(last.filename).parents and last.lineno in raising_lines(last.filename)
     models_own = any(Path(frame.filename).name == "forms.py" for frame in frames)
-    if not isinstance(error, SENTENCES) or not (ours or models_own): return f"from the depths, {where}: {what}"
+    if not isinstance(error, SENTENCES) or not (ours or models_own):
+        return f"from the depths, {where}: {what}"
     return f"several lines: {what}" if "\n" in str(error) or len(str(error).split()) < 4 else ""
 
 
@@ -117,12 +118,12 @@ def smallest(family: Family, seconds: float = 20):
 def main() -> None:
     "Try all situations of all families; exit with 1 if any fails."
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("families", nargs="*", default=list(FAMILIES), choices=list(FAMILIES))
+    parser.add_argument("families", nargs="*", help=f"of {', '.join(FAMILIES)}; none: all")
     parser.add_argument("--sentences", action="store_true", help="also print what was refused, and how")
     options = parser.parse_args()
     torch.set_num_threads(1)
     right = total = 0
-    for name in options.families:
+    for name in options.families or FAMILIES:
         family, start = FAMILIES[name], time.monotonic()
         verdicts = [(s, judged(family, s)) for s in generated(family)]
         faults = [(s, verdict.fault) for s, verdict in verdicts if verdict.fault]

@@ -7,6 +7,7 @@ import math
 import os
 import shutil
 import threading
+import time
 from collections.abc import Callable
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
@@ -15,7 +16,8 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from filelock import FileLock
-from forms import DAMAGE, FORMS, KINDS, MODES, NEVER, PLAIN, Form, picture, put_file, same_state, state_of
+from forms import (
+    DAMAGE, FORMS, KINDS, MODES, NEVER, NO_IMAGES, PLAIN, Form, picture, put_file, same_state, state_of)
 from hypothesis import strategies as st
 from PIL import Image
 from torch import Tensor
@@ -149,10 +151,16 @@ def try_folder(s: dict, folder: Path) -> str:
 def locking(path: Path, wanted: bool = True):
     "Hold the lock of a file for a moment, as another process would."
     path.parent.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(path.with_name(f".{path.name}.lock"), thread_local=False)
+    held = threading.Event()
+
+    def hold() -> None:
+        with FileLock(path.with_name(f".{path.name}.lock")):
+            held.set()
+            time.sleep(0.1)
+
     if wanted:
-        lock.acquire()
-        threading.Timer(0.1, lock.release).start()
+        threading.Thread(target=hold).start()
+        held.wait()
     yield
 
 
@@ -241,7 +249,7 @@ def try_attack(s: dict, folder: Path) -> str:
         if not all(torch.equal(a.nan_to_num(), b.nan_to_num()) for a, b in zip(before, (y, x))):
             raise AssertionError("y or x was changed")
     zero = not torch.as_tensor(s["eps"]).any()
-    if s["form"] in NEVER and not zero: return f"a model that is {s['form']!r} was attacked"
+    if s["form"] in NO_IMAGES and not zero: return f"a model that is {s['form']!r} was attacked"
     if s["x"] != "right" and not zero: return f"x that is {s['x']!r} was attacked"
     if fault := outside(s, found, y): return fault
     if s["form"] in ("random", "memory"): return ""
@@ -317,7 +325,9 @@ def try_certificate(s: dict, folder: Path) -> str:
         if s["what"] == "certify":
             found = certify(model, y, None if s["x"] == "none" else x, s["sigma_g"], [radius], **common)
         elif s["what"] == "pixel_maps": found = pixel_maps(model, y, s["sigma_g"], [radius], **common)
-        else: found = [certify_loss(model, y, LOSSES[s["loss"]], 0.9, s["sigma_g"], radius, p=s["p"], **common)]
+        else:
+            loss = LOSSES[s["loss"]]
+            found = [certify_loss(model, y, loss, 0.9, s["sigma_g"], radius, p=s["p"], **common)]
     if not same_state(state, state_of(model)): return "the model was changed"
     certified = [c for c in found if c.status == "certified"]
     if certified and (s["form"] in NEVER or not radius >= 0): return f"certified: {certified[0]}"
@@ -328,7 +338,8 @@ def try_certificate(s: dict, folder: Path) -> str:
 
 def unsound(s: dict, model: Form, y: Tensor, x: Tensor, radius: float, certified: list) -> str:
     "Say which certificate the smoothed model breaks at the measurement itself or under attack."
-    if s["form"] in ("random", "memory", "batch") and certified: return f"certified a model that is {s['form']!r}"
+    if s["form"] in ("random", "memory", "batch") and certified:
+        return f"certified a model that is {s['form']!r}"
     bounds = [c.value for c in certified if c.estimator == "mean"]
     if not bounds: return ""
     g = SmoothedModel(model, s["sigma_g"], 512, clamp=(0.0, 1.0), seed=77)
@@ -373,9 +384,10 @@ def try_table(s: dict, folder: Path) -> str:
     if not same_state(state, state_of(model)): return "the model was changed"
     values = frame[["mse", "psnr", "ssim"]].to_numpy(float)
     if np.isnan(values).any(): return "a NaN row"
-    if s["form"] in NEVER: return f"rows of a model that is {s['form']!r}"
+    if s["form"] in NO_IMAGES: return f"rows of a model that is {s['form']!r}"
     if not s["tune"] and (n := rows_wanted(s, dataset)) != len(frame): return f"{len(frame)} rows, {n} were wanted"
-    if s["form"] in ("plain", "linear", "constant") and (fault := wrong_clean(s, frame, model, dataset)): return fault
+    if s["form"] in ("plain", "linear", "constant") and (fault := wrong_clean(s, frame, model, dataset)):
+        return fault
     if out is None or s["form"] in ("random", "memory"): return ""
     if s["out"] == "cut": cut_tail(out)
     again = measured(s, model, dataset, out)
@@ -419,11 +431,12 @@ def try_report(s: dict, folder: Path) -> str:
     state = state_of(model)
     called = (lambda z: model(z)) if s["function"] else model
     options = {name: s[name] for name in ("value_range", "images", "channels", "eps_rel", "sigma_g")}
-    report = robustness_report(called, sample_photos("test"), crop=32, k=2, passes=80, steps=2, out=folder / "r",
-                               **options)
-    if not s["function"] and not same_state(state, state_of(model)): return "the model was changed"
+    report = robustness_report(called, sample_photos("test"), crop=32, k=2, passes=80, steps=2,
+                               out=folder / "r", **options)
+    if not s["function"] and not same_state(state, state_of(model)):
+        return "the model was changed"
     if report.table[["psnr", "ssim"]].isna().any().any(): return "NaN in the table"
-    if s["form"] in NEVER: return f"a report on a model that is {s['form']!r}"
+    if s["form"] in NO_IMAGES: return f"a report on a model that is {s['form']!r}"
     if not report.says: return "the report says nothing"
     return "" if all(p.stat().st_size for p in (folder / "r").iterdir()) else "an empty file"
 
