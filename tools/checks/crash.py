@@ -4,7 +4,7 @@
 
 Each kill is SIGKILL, which a process cannot hear. Its moment is counted in the process itself, in rows, steps
 or files, not in seconds, so that every run of this check kills at the same places. Then the same call is made
-again: it must repeat no row or step that was on disk, and end with the same bits as a run that nobody killed. A
+again: it must repeat no row or step that was on disk, and end with the same bits as an undisturbed run. A
 report does not resume: a killed one leaves whole files only, and the same call again completes it.
 """
 import argparse
@@ -62,8 +62,8 @@ def run_certify(folder: Path, step: Callable) -> None:
 
 
 def run_train(folder: Path, step: Callable) -> None:
-    config = TrainConfig(str(sample_photos("train")), str(folder), crop=16, region=24, batch_size=16, epochs=2,
-                         features=(2, 2, 2, 2), checkpoint_seconds=0, validations=1)
+    config = TrainConfig(str(sample_photos("train")), str(folder), crop=16, region=24, batch_size=16,
+                         epochs=2, features=(2, 2, 2, 2), checkpoint_seconds=0, validations=1)
     train(config, cpu=True, after_step=step)
 
 
@@ -117,7 +117,8 @@ def armed(moment: Moment) -> Callable:
         add(table, *rows)
         for _ in rows: count("step")
 
-    os.replace, Table.add, Table.every = counted_replace, counted_add, 0.0
+    os.replace, Table.add = counted_replace, counted_add
+    Table.every = 0.0  # seconds between two writes
     return lambda done=None: count("step")
 
 
@@ -176,7 +177,7 @@ def fault_of_kill(call: Call, right: Path, whole: int, folder: Path, moment: Mom
     code, computed = started(call.run, folder, Moment("never", 0))
     if code: return f"the same call again ended with {code}: {folder}.txt"
     if computed > whole - kept: return f"{kept} of {whole} were on disk, and {computed} were computed again"
-    return "" if result_of(folder) == result_of(right) else "the result differs from that of an undisturbed run"
+    return "" if result_of(folder) == result_of(right) else "the result differs from that of no kill"
 
 
 def broken_files(folder: Path, right: Path) -> list[str]:

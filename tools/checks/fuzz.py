@@ -83,7 +83,9 @@ def judged(family: Family, situation) -> Verdict:
         held.enter_context(contextlib.redirect_stderr(said))
         held.enter_context(contextlib.redirect_stdout(io.StringIO()))
         try: return Verdict(family.trial(situation, folder))
-        except SystemExit as stop: return Verdict(fault_of_exit(stop, said.getvalue()), f"{said.getvalue()[-200:]}" if stop.code else "")
+        except SystemExit as stop:
+            text = said.getvalue()
+            return Verdict(fault_of_exit(stop, text), text[-300:] if stop.code else "")
         except AssertionError as error: return Verdict(str(error), str(error))
         except Exception as error: return Verdict(fault_of(error), f"{type(error).__name__}: {error}")
         finally: sys.modules.pop("my_models", None)

@@ -172,8 +172,8 @@ SHAPES = ((2, 3, 16, 16), (2, 1, 16, 16), (1, 3, 16, 16), (2, 3, 8, 8), (3, 16, 
 METRICS = situations(
     {"pred": ODD_VALUES, "target": ODD_VALUES, "alike": (False,),
      "dtypes": st.tuples(*[choice("float32", "float64", "float16", "uint8", "bfloat16")] * 2)},
-    metric=("mse", "psnr", "ssim"), pred=VALUES, target=VALUES, dtypes=(("float32",) * 2, ("float64", "float32")),
-    shapes=st.tuples(choice(*SHAPES), choice(*SHAPES)), alike=(True,))
+    metric=("mse", "psnr", "ssim"), pred=VALUES, target=VALUES, alike=(True,),
+    dtypes=(("float32",) * 2, ("float64", "float32")), shapes=st.tuples(choice(*SHAPES), choice(*SHAPES)))
 
 
 def filled(values: str, shape: tuple, dtype: str, seed: int) -> Tensor:
@@ -211,8 +211,9 @@ ATTACKS = situations(
     {"eps": (0.0, -1.0, math.nan, math.inf, [[0.1], [0.2]], [0.1] * 3, [0.1, math.nan]), "steps": (0, -1),
      "norm": (math.inf, 1), "x": ("nan", "one channel", "fewer"), "y": ("nan", "double", "bytes"),
      "around": AROUND},
-    attack=("pgd", "apgd", "smooth_pgd", "attack_ensemble"), form=tuple(FORMS), steps=(3, 2), norm=(2,),
-    eps=(0.3, 1.5, [0.5, 0.0], [1.0, 2.0]), x=("right",), y=("right",), around=("plain",), seed=st.integers(0, 9))
+    attack=("pgd", "apgd", "smooth_pgd", "attack_ensemble"), form=(*PLAIN, *FORMS), steps=(3, 2), norm=(2,),
+    eps=(0.3, 1.5, [0.5, 0.0], [1.0, 2.0]), x=("right",), y=("right",), around=("plain",),
+    seed=st.integers(0, 9))
 
 
 def run_attack(s: dict, model: Form, y: Tensor, x: Tensor) -> Tensor:
@@ -249,7 +250,7 @@ def try_attack(s: dict, folder: Path) -> str:
         if not all(torch.equal(a.nan_to_num(), b.nan_to_num()) for a, b in zip(before, (y, x))):
             raise AssertionError("y or x was changed")
     zero = not torch.as_tensor(s["eps"]).any()
-    if s["form"] in NO_IMAGES and not zero: return f"a model that is {s['form']!r} was attacked"
+    if s["form"] in (*NO_IMAGES, "first alone") and not zero: return f"a model that is {s['form']!r} was attacked"
     if s["x"] != "right" and not zero: return f"x that is {s['x']!r} was attacked"
     if fault := outside(s, found, y): return fault
     if s["form"] in ("random", "memory"): return ""
@@ -272,9 +273,10 @@ def outside(s: dict, found: Tensor, y: Tensor) -> str:
 # smoothing ------------------------------------------------------------------------------------------------
 
 SMOOTHING = situations(
-    {"sigma_g": (-0.1, math.nan, math.inf), "k": (0, -2, 2.5), "seed": ([1], -1, None), "tol": (0.05, 0.0, -1.0),
-     "clamp": ((1.0, 0.0), (0.0, math.nan)), "chunk": (0,), "y": ("nan", "double", "bytes"), "around": AROUND},
-    form=tuple(FORMS), sigma_g=(0.1, 0.5, 0.0), k=(4, 1, 7, 64), seed=(0, 3, [1, 2]), tol=(None,),
+    {"sigma_g": (-0.1, math.nan, math.inf), "k": (0, -2, 2.5), "seed": ([1], -1, None), "chunk": (0,),
+     "tol": (0.05, 0.0, -1.0), "clamp": ((1.0, 0.0), (0.0, math.nan)), "y": ("nan", "double", "bytes"),
+     "around": AROUND},
+    form=(*PLAIN, *FORMS), sigma_g=(0.1, 0.5, 0.0), k=(4, 1, 7, 64), seed=(0, 3, [1, 2]), tol=(None,),
     antithetic=(None, None, False, True), clamp=(None, None, (0.0, 1.0)), chunk=(None, 1, 3), y=("right",),
     around=("plain",))
 
@@ -304,7 +306,7 @@ CERTIFICATES = situations(
     {"sigma_g": (0.0, -0.1, math.nan), "k": (1, 0, -4), "alpha": (0.0, 1.0, -0.5), "ratio": (-1.0, math.nan),
      "loss": ("scalar", "nan", "rows"), "p": (0.0, 1.0), "x": ("none", "nan", "one channel"), "seed": (-1,),
      "around": ("inference", "float64")},
-    what=("certify", "certify", "certify_loss", "pixel_maps"), form=tuple(FORMS), sigma_g=(0.1, 0.25),
+    what=("certify", "certify", "certify_loss", "pixel_maps"), form=(*PLAIN, *FORMS), sigma_g=(0.1, 0.25),
     k=(64, 256), alpha=(1e-3, 0.1), ratio=(0.1, 0.5, 3.0, 0.0), loss=("right",), p=(0.5, 0.9), x=("right",),
     seed=(0, 5), around=("plain",))
 
@@ -345,16 +347,18 @@ def unsound(s: dict, model: Form, y: Tensor, x: Tensor, radius: float, certified
     g = SmoothedModel(model, s["sigma_g"], 512, clamp=(0.0, 1.0), seed=77)
     z = y if radius == 0 else smooth_pgd(g, y, x, radius, steps=4, k=2, check=8)
     with torch.no_grad(): reached = float(independent_psnr(g(z), x)[0])
-    return "" if reached >= bounds[0] - 0.1 else f"certified {bounds[0]:.2f} dB, the attack leaves {reached:.2f}"
+    if reached >= bounds[0] - 0.1: return ""
+    return f"certified {bounds[0]:.2f} dB, the attack leaves {reached:.2f}"
 
 
 # tables ---------------------------------------------------------------------------------------------------
 
 TABLES = situations(
-    {"name": ("NA", "1e5", "a,b\nc", "", "null", "bilinear"), "eps_rel": ((), (-0.1,), (math.nan,), (math.inf,)),
-     "sigma_g": ((-0.1,), (math.nan,), ()), "steps": (0,), "k": (0,), "images": ([], [9999], [0, 0]),
+    {"name": ("NA", "1e5", "a,b\nc", "", "null", "bilinear"),
+     "eps_rel": ((), (-0.1,), (math.nan,), (math.inf,)),
+     "sigma_g": ((-0.1,), (math.nan,), (), (math.inf,)), "steps": (0,), "k": (0,), "images": ([], [9999], [0, 0], [-1]),
      "out": ("other", "folder", "text"), "around": ("inference", "float64"), "seed": (-1,)},
-    tune=st.booleans(), form=tuple(FORMS), name=("f",), eps_rel=((0.0, 0.05), (0.0,), (0.02,)),
+    tune=st.booleans(), form=(*PLAIN, *FORMS), name=("f",), eps_rel=((0.0, 0.05), (0.0,), (0.02,)),
     sigma_g=((0.0,), (0.0, 0.1)), steps=(2, 1), k=(4, 3), images=([0], [0, 1], [0, 5]),
     out=("none", "csv", "cut", "locked"), around=("plain",), seed=(0, 7))
 
@@ -385,7 +389,8 @@ def try_table(s: dict, folder: Path) -> str:
     values = frame[["mse", "psnr", "ssim"]].to_numpy(float)
     if np.isnan(values).any(): return "a NaN row"
     if s["form"] in NO_IMAGES: return f"rows of a model that is {s['form']!r}"
-    if not s["tune"] and (n := rows_wanted(s, dataset)) != len(frame): return f"{len(frame)} rows, {n} were wanted"
+    if not s["tune"] and (n := rows_wanted(s, dataset)) != len(frame):
+        return f"{len(frame)} rows, {n} were wanted"
     if s["form"] in ("plain", "linear", "constant") and (fault := wrong_clean(s, frame, model, dataset)):
         return fault
     if out is None or s["form"] in ("random", "memory"): return ""
@@ -396,7 +401,8 @@ def try_table(s: dict, folder: Path) -> str:
 
 def rows_wanted(s: dict, dataset: SRDataset) -> int:
     "Count the rows of evaluate: each interpolation, and each level of the model."
-    return len(set(s["images"])) * len(set(s["eps_rel"])) * (len(interpolations(dataset)) + len(set(s["sigma_g"])))
+    estimators = len(interpolations(dataset)) + len(set(s["sigma_g"]))
+    return len(set(s["images"])) * len(set(s["eps_rel"])) * estimators
 
 
 def wrong_clean(s: dict, frame, model: Form, dataset: SRDataset) -> str:
@@ -421,8 +427,8 @@ def cut_tail(path: Path) -> None:
 REPORTS = situations(
     {"value_range": ("normalised", "odd"), "images": (0, -1), "eps_rel": (-1.0, math.nan), "sigma_g": (-0.1,),
      "channels": (1, 2)},
-    form=tuple(FORMS), value_range=("pixel",), images=(1, 2), eps_rel=(0.05,), sigma_g=(0.1, 0.0), channels=(3,),
-    function=st.booleans())
+    form=(*PLAIN, *FORMS), value_range=("pixel",), images=(1, 2), eps_rel=(0.05,), sigma_g=(0.1, 0.0),
+    channels=(3,), function=st.booleans())
 
 
 def try_report(s: dict, folder: Path) -> str:
@@ -447,18 +453,20 @@ WORDS = ("2", "1", "0", "-1", "nan", "inf", "1e9", "x", "", "0.5", "1,2", "0,0.0
 COMMANDS = {"rs_sr_evaluate": ("unet-x2-standard",), "rs_sr_tune": ("unet-x2-noise0.1", "DATA"),
             "rs_sr_certify": ("unet-x2-noise0.1",), "rs_sr_report": ("my_models:make",),
             "rs_sr_train": ("DATA", "OUT"), "rs_sr_demo": (), "rs_sr_leaderboard": ("defences.csv", "DATA")}
-OPTIONS = {"rs_sr_evaluate": ("eps_rel", "steps", "k", "sigma_g", "attack_k", "batch_size", "precision", "attack"),
+OPTIONS = {"rs_sr_evaluate": ("eps_rel", "steps", "k", "sigma_g", "attack_k", "batch_size", "precision"),
            "rs_sr_tune": ("eps_rel", "steps", "k", "sigma_g", "batch_size", "metric", "split"),
            "rs_sr_certify": ("radii", "k", "alpha", "draws", "means", "sigma_g", "steps"),
-           "rs_sr_report": ("value_range", "eps_rel", "sigma_g", "k", "passes", "steps", "channels", "kernel"),
+           "rs_sr_report": ("value_range", "eps_rel", "sigma_g", "k", "passes", "steps", "channels"),
            "rs_sr_train": ("method", "epochs", "batch_size", "crop", "region", "learning_rate", "sigma_f"),
-           "rs_sr_demo": ("images", "eps_rel", "k"), "rs_sr_leaderboard": ("eps_rel", "k", "steps")}
-SMALL = {"rs_sr_evaluate": "--crop 32 --images 1 --k 2 --steps 1 --eps_rel 0,0.05 --out OUT.csv",
+           "rs_sr_demo": ("images", "eps_rel", "k"), "rs_sr_leaderboard": ("eps_rel", "images", "steps")}
+SMALL = {"rs_sr_evaluate": "--crop 32 --images 1 --k 2 --steps 1 --sigma_g 0.1 --eps_rel 0 --out OUT.csv",
          "rs_sr_tune": "--crop 32 --images 1 --k 2 --steps 1 --eps_rel 0.05 --sigma_g 0,0.1 --out OUT.csv",
          "rs_sr_certify": "--crop 32 --images 1 --k 64 --means 1 --draws 5 --out OUT.csv",
          "rs_sr_report": "--crop 32 --images 1 --k 2 --passes 80 --steps 1 --out OUT",
          "rs_sr_train": "--crop 32 --batch_size 1 --epochs 1 --region 32",
-         "rs_sr_demo": "--images 1 --k 2 --eps_rel 0 --out OUT", "rs_sr_leaderboard": "--out OUT.csv"}
+         "rs_sr_demo": "--images 1 --k 2 --eps_rel 0 --out OUT",
+         "rs_sr_leaderboard": "--crop 32 --eps_rel 0 --images 1 --out OUT.csv"}
+DEFENCES = "name,layers,estimator,sigma_g,k,scale,about\nplain,unet-x2-standard,mean,0.0,16,2,No defence.\n"
 PLACES = choice("no/such/place", "afile/x", ".", "out.json", "")
 MAKERS = choice("z", "z.half()", "None", "1/0", "z[:, :1]", "broken syntax(")
 LINES = st.tuples(choice(*COMMANDS), st.integers(0, 7), choice(*WORDS), choice("nowhere", "bad", "."), PLACES,
@@ -493,7 +501,7 @@ def try_command(s: tuple, folder: Path) -> str:
     (folder / "bad").mkdir()
     (folder / "bad" / "a.png").write_bytes(b"none")
     (folder / "afile").write_text("a file")
-    (folder / "defences.csv").write_text("name,network,sigma_g\nplain,unet-x2-standard,0\n")
+    (folder / "defences.csv").write_text(DEFENCES)
     (folder / "my_models.py").write_text(f"import torch\ndef make(): return lambda z: {line.maker}\n")
     for i in range(2): picture("RGB", 48, 48, i).save(folder / "photos" / f"{i}.png")
     before, here = set(folder.rglob("*")), os.getcwd()
