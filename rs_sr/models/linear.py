@@ -7,6 +7,7 @@ __all__ = ['worst_linear', 'worst_spectrum', 'Reported', 'worst_clamped', 'Spect
            'interpolations']
 
 # %% ../../nbs/models/04_linear.ipynb #8db5816a
+import math
 from collections.abc import Sequence
 from functools import lru_cache
 from typing import NamedTuple
@@ -23,7 +24,10 @@ def worst_linear(
     eps: float,  # l2 radius
 ) -> Tensor:  # maximising perturbation in the right singular basis, (B, n), float64
     "Solve max ||S z + b||^2 over ||z|| <= eps."
+    if not 0 <= eps < math.inf: raise ValueError(f"eps must not be negative, nor infinite, got {eps}")
     s, b = s.double(), b.double()
+    if not (b.isfinite().all() and s.isfinite().all()):
+        raise ValueError("the clean error is not finite, so there is no worst case; check y and x")
     if eps == 0: return torch.zeros_like(b)
     z = _stationary(s.max()**2 - s**2, s * b, eps)
     # hard case: fill up along the largest singular value
@@ -133,6 +137,10 @@ class LinearImages(nn.Module):
         raise NotImplementedError
 
     def _solved(self, y: Tensor, x: Tensor, eps: float) -> tuple[Spectral, Tensor]:
+        channels = len(self.normalization.std)
+        if len(y) != len(x) or {y.shape[1], x.shape[1]} != {channels}:
+            sizes = f"got {tuple(y.shape)} and {tuple(x.shape)}"
+            raise ValueError(f"y and x need the same number of images of {channels} channels, {sizes}")
         s = self.spectral(y, x)
         return s, worst_spectrum(s.gains, s.error, self.normalization.std, eps)
 
