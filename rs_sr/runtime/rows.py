@@ -41,29 +41,38 @@ class Schema:
         return tuple(self._typed(c, row[c]) for c in self.key)
 
 # %% ../../nbs/runtime/06_rows.ipynb #87605594
+# file names that are not UTF-8 are kept byte for byte; lines of our files end in a single character
+_TEXT: dict[str, Any] = {"encoding": "utf-8", "encoding_errors": "surrogateescape"}
+
 def read_frame(
     path: str | Path,  # CSV, possibly compressed
     kinds: Mapping[str, type],  # types of the columns that are known; those of others are guessed
 ):  # -> DataFrame with the columns of the file
     "Read a CSV file without guessing what is known."
     import pandas as pd
-    there = pd.read_csv(path, nrows=0).columns
+    there = pd.read_csv(path, nrows=0, **_TEXT).columns
     known: dict[str, Any] = {c: kinds[c] for c in there if kinds.get(c, object) is not object}
     empty = {c: [""] for c in there if known.get(c) not in (str, int, bool)}
     exact: dict[str, Any] = {"keep_default_na": False, "na_values": empty, "float_precision": "round_trip"}
-    return pd.read_csv(path, dtype=known, **exact)
+    return pd.read_csv(path, dtype=known, **exact, **_TEXT)
 
 def read_rows(
     path: str | Path,  # CSV, possibly compressed
     schema: Schema,  # what its columns mean
 ) -> list[dict[str, Any]]:  # rows with all columns of the schema
     "Read a table exactly as it was written."
-    frame = read_frame(path, schema.columns)
+    try: frame = read_frame(path, schema.columns)
+    except (ValueError, OverflowError, EOFError) as error:
+        reason = " ".join(str(error).split())
+        raise ValueError(f"{path} cannot be read as a table: {reason}; choose another file") from error
     there, needed = list(frame.columns), set(schema.columns) - set(schema.defaults)
     if not needed <= set(there) <= set(schema.columns):
-        raise ValueError(f"{path} is not a result file of this version: columns {there}; choose another file")
+        lacks = ", ".join(c for c in schema.columns if c in needed - set(there))
+        why = f"lacks the columns {lacks}" if lacks and set(there) & needed else f"columns {there}"
+        raise ValueError(f"{path} is not a result file of this version: {why}; choose another file")
     return [schema.row(row) for row in frame.to_dict("records")]
 
+# %% ../../nbs/runtime/06_rows.ipynb #15fe5de6
 def write_rows(
     path: str | Path,  # CSV; ".gz" or ".xz" compresses it
     rows: Iterable[Mapping[str, Any]],  # with the columns of the schema
@@ -76,4 +85,6 @@ def write_rows(
     returns = any("\r" in value for text in texts for value in text)  # which csv leaves without quotes
     quoting = csv.QUOTE_NONNUMERIC if returns else csv.QUOTE_MINIMAL
     compression: Any = {".gz": "gzip", ".xz": "xz"}.get(Path(path).suffix)
-    with atomic(path) as draft: frame.to_csv(draft, index=False, compression=compression, quoting=quoting)
+    with atomic(path) as draft:
+        frame.to_csv(draft, index=False, compression=compression, quoting=quoting, encoding="utf-8",
+                     errors="surrogateescape")

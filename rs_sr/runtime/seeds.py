@@ -58,4 +58,4 @@ def family_seed(
 ) -> int:  # below 2**56
     "Derive the seed of one family of draws."
     name = f"{purpose}|{seed}|{weights}|{sigma_g:.9g}|{image}"
-    return int.from_bytes(hashlib.sha256(name.encode()).digest()[:7], "big")
+    return int.from_bytes(hashlib.sha256(name.encode(errors="surrogateescape")).digest()[:7], "big")

@@ -8,13 +8,20 @@ __all__ = ['Table']
 # %% ../../nbs/runtime/07_table.ipynb #1bbf49d5
 import json, time, uuid
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
-from .files import atomic, locked, provenance
+from .files import atomic, check_table_file, locked, provenance, turn
 from .processes import Team
 from .rows import read_rows, Schema, write_rows
 
 # %% ../../nbs/runtime/07_table.ipynb #726682e6
+def _read_json(path: Path) -> dict[str, Any]:
+    "Read what stands next to a table."
+    try: return json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{path} cannot be read ({error}); restore it or choose another file") from error
+
 class _State:
     "What stands on disk: rows by key, and their origin: settings, records of runs, details."
     def __init__(self, path: Path, schema: Schema):
@@ -26,17 +33,18 @@ class _State:
     def _read(self) -> None:
         self.rows = {self.schema.key_of(r): r for r in read_rows(self.path, self.schema)}
         side = self.path.with_suffix(".json")
-        if side.is_file(): self.origin |= json.loads(side.read_text(encoding="utf-8"))
+        if side.is_file(): self.origin |= _read_json(side)
         if "settings" not in self.origin and self.origin["runs"]:  # a file of the first release
             self.origin["settings"] = self.origin["runs"][-1]
 
     def merge(self, shard: Mapping[str, Any]) -> None:
         "Take in what one process has computed, and record its run."
-        _refuse(self, shard["settings"], shard["weights"])
+        _refuse(self, shard)
         keyed = {self.schema.key_of(r): r for r in map(self.schema.row, shard["rows"])}
         new = {key: r for key, r in keyed.items() if key not in self.rows}
         self.rows |= new
-        self.origin["settings"] = shard["settings"]
+        before = self.origin.get("settings") or {}
+        self.origin["settings"] = before | shard["settings"] | shard.get("partly", {})
         if shard["details"]: self.origin["details"] = self.origin.get("details", {}) | shard["details"]
         self._record(shard["run"], shard["seconds"], len(new))
 
@@ -53,25 +61,44 @@ class _State:
 
 # %% ../../nbs/runtime/07_table.ipynb #792ebbd3
 _ELSE = "; choose another file"
+_MARKS = {"weights": ("model", "model", "weights"), "photo": ("photograph", "image", "pixels")}
 
-def _refuse(state: _State, settings: Mapping[str, Any], weights: Mapping[str, str]) -> None:
+def _differences(was: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    "Name the settings that differ, and of lists of settings the entries."
+    found = []
+    for name, value in now.items():
+        old = was.get(name)
+        if old == value: continue
+        if isinstance(old, dict) and isinstance(value, dict):
+            every = dict.fromkeys((*old, *value))
+            found += [f"{entry} of {name} was {old.get(entry)}, is {value.get(entry)}"
+                      for entry in every if old.get(entry) != value.get(entry)]
+        else: found.append(f"{name} was {old}, is {value}")
+    return found
+
+# %% ../../nbs/runtime/07_table.ipynb #ed17c89e
+def _refuse(state: _State, run: Mapping[str, Any]) -> None:
     "Raise if a run does not belong to what stands on disk."
     if not state.rows: return
     path, was = state.path, state.origin.get("settings")
-    if settings and was is None:
+    if run["settings"] and was is None:
         side = path.with_suffix(".json").name
         raise ValueError(f"{path} has no {side} next to it, so nobody knows its settings{_ELSE}")
-    was = was or {}
-    if other := [f"{n} was {was.get(n)}, is {v}" for n, v in settings.items() if was.get(n) != v]:
+    known = was or {}
+    partly = {name: value for name, value in run.get("partly", {}).items() if name in known}
+    if other := _differences(known, run["settings"] | partly):
         raise ValueError(f"{path} holds rows made with other settings ({'; '.join(other)}){_ELSE}")
-    for name, old in _fingerprints(state, weights).items():
-        if weights[name] == old: continue
-        now = f"weights {old}, now {weights[name]}"
-        raise ValueError(f"{path} holds rows of another model named {name!r} ({now}){_ELSE} or another name")
+    for column in _MARKS: _refuse_others(state, column, run.get(column) or {})
 
-def _fingerprints(state: _State, names: Mapping[str, str]) -> dict[str, str]:
-    "Fingerprints on disk of models that a run also has."
-    return {r["model"]: r["weights"] for r in state.rows.values() if names and r["model"] in names}
+def _refuse_others(state: _State, column: str, marks: Mapping[str, str]) -> None:
+    "Raise if the rows are about something else of the same name."
+    what, whose, called = _MARKS[column]
+    if column not in state.schema.columns: return
+    for name, old in {r[whose]: r[column] for r in state.rows.values() if r[whose] in marks}.items():
+        if marks[name] == old: continue
+        now = f"{called} {old}, now {marks[name]}"
+        raise ValueError(f"{state.path} holds rows of another {what} named {name!r} ({now}){_ELSE}"
+                         " or another name")
 
 # %% ../../nbs/runtime/07_table.ipynb #f96d2687
 def _shard_file(path: Path, run: Mapping[str, Any], rank: int) -> Path:
@@ -81,7 +108,12 @@ def _shard_file(path: Path, run: Mapping[str, Any], rank: int) -> Path:
 def _shards(path: Path) -> dict[Path, dict]:
     "Read all shards next to a table."
     files = sorted(path.parent.glob(f"{path.name}.shard-*.json"))
-    return {file: json.loads(file.read_text(encoding="utf-8")) for file in files}
+    return {file: _read_json(file) for file in files}
+
+def _stamp(path: Path) -> list[tuple]:
+    "Tell the state of a table and of its shards on disk."
+    files = [path, *sorted(path.parent.glob(f"{path.name}.shard-*.json"))]
+    return [(f.name, f.stat().st_mtime_ns, f.stat().st_size) for f in files if f.is_file()]
 
 def _look(path: Path, schema: Schema) -> _State:
     "Read a table and its shards, and write nothing."
@@ -113,10 +145,11 @@ def _bring(path: Path, schema: Schema, shard: Mapping[str, Any], processes: int)
         for rank in range(processes): _shard_file(path, shard["run"], rank).unlink(missing_ok=True)
 
 # %% ../../nbs/runtime/07_table.ipynb #71b89cd6
-def _describe(team: Team, about: Mapping[str, Any], weights: Mapping[str, str]) -> dict[str, Any]:
+def _describe(team: Team, about: Mapping[str, Any], marks: Mapping[str, Any]) -> dict[str, Any]:
     "Record where a run's rows come from; the same in all its processes."
-    if any(w != weights for w in team.gather(weights)):
-        raise ValueError("the processes hold different models; give each the same weights or the same seed")
+    if any(other != marks for other in team.gather(marks)):
+        raise ValueError("the processes hold different models or photographs; "
+                         "give each the same weights or the same seed, and the same folder")
     origin = {**about, **provenance(team.device), "processes": team.size}
     return team.first({"id": uuid.uuid4().hex[:8], **origin})
 
@@ -162,25 +195,60 @@ class _Shared:
         import pandas as pd
         return pd.DataFrame(_chosen(self.rows, keys, by), columns=list(self.schema.columns))
 
-# %% ../../nbs/runtime/07_table.ipynb #2b583736
-class Table(_Shared):
-    "Rows with a home on disk."
+# %% ../../nbs/runtime/07_table.ipynb #b895b57f
+class _Stored(_Shared):
+    "Rows that are written to the shard of a process, and read with those of all others."
+    path: Any  # of the table; None: nothing is written
     every = 10.0  # seconds between two writes
+    start = next = 0.0  # of this run, and of the next write
+    run: dict[str, Any]  # where its rows come from
+    common: dict[str, Any]  # settings
+    marks: dict[str, dict[str, str]]  # fingerprints of models and photographs
+    details: dict[str, Any]  # JSON-ready notes on rows, kept in the JSON file
+    seen: list[tuple]  # state of the files when they were read
 
+    def save(self) -> None:
+        "Write the new rows of this process to its shard."
+        if not (self.path and self.fresh): return
+        with locked(self.path), atomic(_shard_file(self.path, self.run, self.team.rank)) as draft:
+            start = time.time()
+            draft.write_text(json.dumps(self._shard(self.fresh)), encoding="utf-8")
+        self.next = time.time() + max(self.every, 20 * (time.time() - start))
+
+    def _shard(self, rows: list[dict]) -> dict:
+        marks = {"weights": self.marks["weights"]}
+        if "photo" in self.schema.columns: marks["photo"] = {r["image"]: r["photo"] for r in rows}
+        return {"run": self.run, **self.common, **marks, "details": self.details,
+                "seconds": round(time.time() - self.start, 1), "rows": rows}
+
+    def _open(self) -> None:
+        state = _look(self.path, self.schema)
+        _refuse(state, self.common | self.marks)
+        self.rows = state.rows
+        _take_over(self.path, self.schema, self.team)
+        self.seen = _stamp(self.path)
+
+# %% ../../nbs/runtime/07_table.ipynb #2b583736
+class Table(_Stored):
+    "Rows with a home on disk."
     def __init__(self,
         path: str | Path | None,  # CSV, its origin in the JSON next to it; None: rows stay in memory
         schema: Schema,  # columns and key
         *,
         team: Team | None = None,  # who works on it; None: this process alone
         settings: Mapping[str, Any] | None = None,  # JSON-ready, the same for all rows of a file
+        partly: Mapping[str, Any] | None = None,  # JSON-ready, of some rows: compared where the file has it
         about: Mapping[str, Any] | None = None,  # JSON-ready, what else is to be known of this run
         weights: Mapping[str, str] | None = None,  # fingerprint of each model, by name
+        photos: Mapping[str, str] | None = None,  # fingerprint of each photograph, by name
     ):
         super().__init__(schema, team or Team())
-        self.path: Any = path and Path(path)
-        self.settings, self.weights = json.loads(json.dumps(settings or {})), dict(weights or {})
-        self.run = _describe(self.team, about or {}, self.weights)
-        self.details: dict[str, Any] = {}  # JSON-ready notes on rows, kept in the JSON file
+        self.path = path and check_table_file(path)
+        self.marks = {"weights": dict(weights or {}), "photo": dict(photos or {})}
+        self.common = json.loads(json.dumps({"settings": settings or {}, "partly": partly or {}}))
+        self.run = _describe(self.team, about or {}, self.marks)
+        self.turn = ExitStack()
+        self.details = {}
         if self.path: self._open()
         self.before = set(self.rows)
         self.start = time.time()
@@ -191,14 +259,6 @@ class Table(_Shared):
         super().add(*rows)
         if time.time() > self.next: self.save()
 
-    def save(self) -> None:
-        "Write the new rows of this process to its shard."
-        if not (self.path and self.fresh): return
-        with locked(self.path), atomic(_shard_file(self.path, self.run, self.team.rank)) as draft:
-            start = time.time()
-            draft.write_text(json.dumps(self._shard(self.fresh)), encoding="utf-8")
-        self.next = time.time() + max(self.every, 20 * (time.time() - start))
-
     def close(self) -> None:
         "Bring all rows into the table."
         self.exchange()
@@ -208,18 +268,14 @@ class Table(_Shared):
             _bring(self.path, self.schema, self._shard(new), self.team.size)
         self.team.gather()  # nobody returns before the table is written
 
-    def __enter__(self) -> "Table": return self
+    def __enter__(self) -> "Table":
+        if self.path and self.team.rank == 0: self.turn.enter_context(turn(self.path))
+        if self.path and self.team.first(_stamp(self.path) != self.seen):
+            self._open()
+            self.before = set(self.rows)
+        return self
 
     def __exit__(self, kind, *_) -> None:
-        if kind and self.team.size > 1: self.save()  # the others may never come to a meeting
-        else: self.close()
-
-    def _shard(self, rows: list[dict]) -> dict:
-        return {"run": self.run, "settings": self.settings, "weights": self.weights, "details": self.details,
-                "seconds": round(time.time() - self.start, 1), "rows": rows}
-
-    def _open(self) -> None:
-        state = _look(self.path, self.schema)
-        _refuse(state, self.settings, self.weights)
-        self.rows = state.rows
-        _take_over(self.path, self.schema, self.team)
+        with self.turn:
+            if kind and self.team.size > 1: self.save()  # the others may never come to a meeting
+            else: self.close()
