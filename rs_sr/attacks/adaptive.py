@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from .ball import (Worst, ascend, check_attack, inside_ball, needs_gradients, pick, project,
                                 radius_of, random_in_ball)
-from .gradient import visit, without_attack
+from .gradient import visit, warn_if_flat, without_attack
 from .losses import checked_loss, squared_error
 from ..runtime import frozen
 
@@ -82,6 +82,7 @@ def _run(model, y, x, e, radius, loss, plan: _Plan) -> Worst:
     before = e
     for step in range(plan.steps):
         here = visit(model, y, e, x, loss)
+        if step == 0: warn_if_flat(here.gradient)
         progress, gradient = progress.after(here.loss), here.gradient
         worst.offer(here.loss, e=e, x_hat=here.x_hat, gradient=gradient)
         if step in checkpoints(plan.steps):

@@ -11,9 +11,9 @@ from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
-from .ball import (GradientError, Worst, ascend, check_attack, inside_ball,
-                                needs_gradients, norms, pick, project, radius_of)
-from .gradient import cosine_steps, step_sizes
+from .ball import (Worst, ascend, check_attack, inside_ball, needs_gradients,
+                                norms, pick, project, radius_of)
+from .gradient import cosine_steps, slope_of, step_sizes, warn_if_flat
 from .losses import checked_loss
 from ..runtime import checked_output, frozen
 from ..smoothing import SmoothedModel, chunk_size, mean_over, noise_seeds
@@ -53,9 +53,7 @@ def _pull(g: SmoothedModel, z: Tensor, seeds: list, scalar: Callable, aim: Tenso
         with torch.enable_grad():
             output = g.base(copies.requires_grad_().clone())
             value = scalar(output.float(), target).sum()
-        total.index_add_(0, rows, torch.autograd.grad(value, copies)[0])
-    if not total.isfinite().all():
-        raise GradientError("the gradient is NaN or infinite; check the model and the units of y and x")
+        total.index_add_(0, rows, slope_of(value, copies))
     return total / (len(seeds) * (1 + g.antithetic))
 
 def _inner(out: Tensor, weight: Tensor) -> Tensor: return out * weight
@@ -148,6 +146,7 @@ def smooth_pgd(
         for step in range(steps):
             if step in judged: worst.offer(draws.value(y + e, x, checked), z=y + e)
             gradient = _gradient(draws.g, y + e, x, draws.of_step(step), objective, checked)
+            if step == 0: warn_if_flat(gradient)
             velocity = draws.fresh * momentum * velocity + gradient / norms(gradient).clamp_min(1e-30)
             e = ascend(e, velocity, size(step), radius)
         if check: worst.offer(draws.value(y + e, x, checked), z=y + e)

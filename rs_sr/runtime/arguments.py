@@ -15,7 +15,13 @@ def named(
     models: nn.Module | Mapping[str, nn.Module],  # one model, or several by name
 ) -> dict[str, nn.Module]:  # a new dictionary; a single model is named "model"
     "Give every model a name."
-    return {"model": models} if isinstance(models, nn.Module) else dict(models)
+    if isinstance(models, nn.Module): return {"model": models}
+    found = models.items() if isinstance(models, Mapping) else [("models", models)]
+    for name, model in found:
+        if not isinstance(model, nn.Module):
+            raise TypeError(f"{name} must be a torch.nn.Module, got {type(model).__name__}; for other models "
+                            "use robustness_report, or put them into rs_sr.evaluation.Adapter")
+    return dict(found)
 
 # %% ../../nbs/runtime/00_arguments.ipynb #0b257d85
 def device_of(
