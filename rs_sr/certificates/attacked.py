@@ -104,7 +104,7 @@ def violations(
     ratios: Sequence[float] | None = None,  # only radii that are these multiples of sigma_g; None: all
     images: Sequence[int] | None = None,  # only these images; None: all of the frame
     fresh: int = 200,  # draws, unseen by the attacker, that measure an attacked error
-    draws: int = 50,  # of the deployed medians, as certified
+    draws: int = 50,  # of the deployed estimators, as certified
     means: Sequence[int] = (1,),  # as certified
     steps: int = 50,  # of the attacks by gradient
     attack_k: int = 16,  # draws inside the attacks on g

@@ -137,7 +137,7 @@ def certify_dataset(
     *,
     k: int = 10_000,  # draws for each image, model and sigma_g
     alpha: float = 1e-3,  # probability that any certificate of one image, model and sigma_g is wrong
-    draws: int = 50,  # of the deployed medians
+    draws: int = 50,  # of the deployed estimators
     # also the medians of means of so many reconstructions; they share the draws and alpha
     means: Sequence[int] = (1,),
     with_ssim: bool = False,  # True: also the SSIM of the draws; alpha is shared again

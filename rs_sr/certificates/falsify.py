@@ -64,7 +64,7 @@ def attacked_errors(
     fresh: Tensor,
     x: Tensor,  # ground truth, (1, ...), pixels
     *,
-    draws: int = 50,  # of the deployed medians
+    draws: int = 50,  # of the deployed estimators
     means: Sequence[int] = (1,),  # also the medians of means of so many reconstructions
     alpha: float = 1e-3,  # of the certificate: the rate at which estimators of a few draws may fail
     level: float = 1e-3,  # probability that one limit is wrong

@@ -185,7 +185,7 @@ def pixel_maps(
     check_settings(k, alpha, sigma_g, radii)
     check_range(values)
     seed, file = planned_seed(file, seed), Path(file) if file else None
-    seeds, price = certificate_seeds(seed, k), grid_price(y, grid)
+    seeds, price = certificate_seeds(seed, k, purpose="maps"), grid_price(y, grid)
     draw = partial(noisy_reconstructions, model, y, sigma_g, normalization=normalization, values=values,
                    grid=grid, chunk=chunk)
     check_independence(model, y, sigma_g, chunk)
@@ -311,10 +311,10 @@ def certify_mean(
     seed, share = planned_seed(None, seed), alpha/4
     draw = partial(noisy_reconstructions, model, y, sigma_g, normalization=normalization, values=values,
                    grid=grid, chunk=chunk)
-    c, R = _ball(draw, pilot_seeds(seed, k))
+    c, R = _ball(draw, pilot_seeds(seed, k, purpose="mean"))
     pilot = Reference(c, is_truth=False, values=values)
     moments, errors = _Moments(c, R, k, block), []
-    for some in _watched(draw(certificate_seeds(seed, k)), k):
+    for some in _watched(draw(certificate_seeds(seed, k, purpose="mean")), k):
         moments.add(some)
         errors += distance_to((truth or pilot).image)(some).tolist()
     spectral = _spectral(moments, truth and truth.image, pilot.farthest, share)

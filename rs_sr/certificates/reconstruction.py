@@ -109,7 +109,7 @@ class _Plan:
     sigma_g: float  # std of the noise, in the units of y
     k: int  # draws
     alpha: float  # probability that any of the certificates is wrong
-    draws: int  # of the deployed medians
+    draws: int  # of the deployed estimators
     means: tuple[int, ...]  # reconstructions in a mean
     with_ssim: bool
 
@@ -148,9 +148,11 @@ def pilot_seeds(
     seed: int,  # of the draws that certify
     k: int,  # draws that certify
     pilot: int | None = None,  # draws of the pilot; None: a tenth of k, at least 100
+    purpose: str = "",  # as in `certificate_seeds`
 ) -> list[int]:  # none of them among those that certify
     "Name the draws of a pilot."
-    return certificate_seeds(seed, k, max(100, k//10) if pilot is None else pilot)[k:]
+    pilot = max(100, k//10) if pilot is None else pilot
+    return certificate_seeds(seed, k, pilot, purpose)[k:]
 
 def _pilot_reference(draw: Callable, plan: _Plan, seed: int, dtype, values) -> Reference:
     "Take the mean of a pilot as a reference."
@@ -352,7 +354,8 @@ def certify_loss(
     if allowed >= 0:
         check_independence(model, y, sigma_g, chunk)
         sampled = sample_losses(model, y, {"loss": loss}, sigma_g, k, normalization=normalization, seed=seed,
-                                values=values, grid=grid, file=file, stop=decided, chunk=chunk)
+                                values=values, grid=grid, file=file, stop=decided, chunk=chunk,
+                                purpose="loss")
         certified = failed(sampled["loss"]) <= allowed
     grey = grey_levels(radius, y, normalization)/(values[1] - values[0])
     value = threshold if certified else math.nan

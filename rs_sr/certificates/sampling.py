@@ -46,6 +46,8 @@ def noisy_reconstructions(
     if len(y) != 1:
         raise ValueError(f"y must be one measurement, (1, ...), got {tuple(y.shape)}; "
                          "certify images one by one")
+    if not y.isfinite().all():
+        raise ValueError("y holds NaN or infinite values, so nothing can be certified there")
     if not sigma_g > 0:
         raise ValueError(f"sigma_g must be above 0, got {sigma_g}; without noise nothing can be certified")
     draws = Draws(list(seeds), [0], sigma_g, grid=grid)
@@ -152,9 +154,10 @@ def certificate_seeds(
     seed: int,  # of the run
     k: int,  # draws that certify
     more: int = 0,  # further draws, for a pilot
-) -> list[int]:  # k + more different numbers; another k gives others
+    purpose: str = "",  # what they certify
+) -> list[int]:  # k + more different numbers; another k or purpose gives others
     "Name the draws of a certificate."
-    return draw_seeds(derive_seed(seed, k), k + more)
+    return draw_seeds(derive_seed(seed, k, *purpose.encode()), k + more)
 
 # %% ../../nbs/certificates/02_sampling.ipynb #4aeb9ad3
 def planned_seed(
@@ -201,6 +204,7 @@ def sample_losses(
     # True: add "mean", the mean of the reconstructions, float64; the file then holds their sum, too
     mean: bool = False,
     chunk: int | None = None,  # draws that run at a time
+    purpose: str = "",  # a part of the name of each draw
 ) -> dict[str, np.ndarray]:  # (k,) each, float64; shorter where `stop` ended the run
     "Draw reconstructions and keep only their losses."
     file = Path(file) if file else None
@@ -208,7 +212,7 @@ def sample_losses(
         run = _load(file, list(losses), k, seed, mean)
     else:
         run = _Run(planned_seed(None, seed), k, {name: np.empty(k) for name in losses})
-    seeds = certificate_seeds(run.seed, k)
+    seeds = certificate_seeds(run.seed, k, purpose=purpose)
     draw = partial(noisy_reconstructions, model, y, sigma_g, normalization=normalization, values=values,
                    grid=grid, chunk=chunk)
     if run.done: _check_first(run, next(draw(seeds[:1])), losses, file)

@@ -66,9 +66,10 @@ def rs_sr_certify(
     # noise levels, model units, separated by commas; trained: the training noise on each network's card
     sigma_g: str = "trained",
     radii: str = "0.25s,0.5s,1s,1.5s,2s,2.5s,3s",  # l2 radii, model units; with an s: multiples of sigma_g
-    k: int = 10_000,  # draws for each image, network and level; they reach radii up to about 3 sigma_g
+    # draws for each image, network and level; they reach radii up to about 3 sigma_g; another k, other draws
+    k: int = 10_000,
     alpha: float = 1e-3,  # probability that any certificate of one image, network and level is wrong
-    draws: int = 50,  # draws of the deployed medians
+    draws: int = 50,  # draws of the deployed means, medians and centers
     means: str = "1,2,4,8,16",  # also medians of means of so many draws, which share the draws and alpha
     ssim: store_true = False,  # also certify the SSIM of the draws
     # CSV, one row an image, level, radius and estimator; origin in the JSON and figure in the PNG next to it;

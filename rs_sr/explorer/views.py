@@ -62,8 +62,9 @@ def certificate_sentence(
     if not found and k < planned: return f"Not certified with so few draws: {k} of {planned}."
     if not found: return "Not certified at this radius."
     bounds = [f"{name} below {math.floor(10 * value) / 10:.1f} dB" for name, value in found.items()]
-    return (f"Certified by {k} separate draws (wrong with probability {alpha:g} at most): no perturbation "
-            f"up to eps_rel {eps_rel:g} pushes the PSNR of {', nor that of '.join(bounds)}.")
+    return (f"Certified by {k} separate draws (wrong with probability {alpha:g} at most), for the "
+            f"limit of infinitely many draws: no perturbation up to eps_rel {eps_rel:g} pushes the PSNR "
+            f"of {', nor that of '.join(bounds)}.")
 
 # %% ../../nbs/explorer/02_views.ipynb #9da024fa
 def _hopeless(s: Setting, y: Tensor) -> str:

@@ -6,6 +6,7 @@
 __all__ = ['geometric_median', 'center', 'MedianSmoothed']
 
 # %% ../../nbs/smoothing/04_medians.ipynb #e91dade5
+import warnings
 from collections.abc import Callable
 import torch
 from torch import Tensor, nn
@@ -46,6 +47,15 @@ def center(
     radii = [distance(points, p.expand_as(points)).sort().values[half - 1] for p in points]
     return points[int(torch.stack(radii).argmin())]
 
+# %% ../../nbs/smoothing/04_medians.ipynb #54f19189
+def _middle(points: Tensor) -> Tensor:
+    "Take the geometric median, and say so where it has not converged."
+    median, eta = geometric_median(points)
+    if eta > 1e-3:
+        warnings.warn(f"the geometric median has not converged (eta = {eta:.2g}, 0.001 is wanted); "
+                      "take other draws, or more", stacklevel=4)
+    return median
+
 # %% ../../nbs/smoothing/04_medians.ipynb #190fa830
 class MedianSmoothed(nn.Module):
     "Take a median of a base model's outputs under Gaussian noise on its input."
@@ -72,7 +82,7 @@ class MedianSmoothed(nn.Module):
         outputs = g.outputs(y, noise_seeds(g.seed, g.k), grad=torch.is_grad_enabled())
         draws = torch.cat(list(outputs))  # (k, B, ...)
         if self.kind == "pixel": return draws.sort(0).values[(g.k - 1)//2:g.k//2 + 1].mean(0)
-        with torch.no_grad(): middle = torch.stack([geometric_median(draws[:, i])[0] for i in range(len(y))])
+        with torch.no_grad(): middle = torch.stack([_middle(draws[:, i]) for i in range(len(y))])
         weight = 1 / (draws - middle).detach().flatten(2).norm(dim=2).clamp_min(1e-12)  # (k, B)
         weight = (weight / weight.sum(0)).view(*weight.shape, *[1]*(y.ndim - 1))
         return (weight * draws).sum(0)
