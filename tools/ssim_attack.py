@@ -61,8 +61,11 @@ def measured(
     z = attacked(model, y, x, eps_from_rel(eps_rel, y), sigma_g, test, part[0])
     got, target = smooth(model, z, sigma_g, K, test, part), test.normalization.to_pixels(x, clamp=True)
     values = {m.__name__: m(got, target).tolist() for m in (mse, psnr, ssim)}
-    return [{"image": test.names[i]} | {m: round(v[n], 8 if m == "mse" else 6) for m, v in values.items()}
-            for n, i in enumerate(part)]
+    rows = []
+    for n, i in enumerate(part):
+        scores = {m: round(v[n], 8 if m == "mse" else 6) for m, v in values.items()}
+        rows.append({"image": test.names[i], "photo": test.fingerprint(i)} | scores)
+    return rows
 
 
 def chosen_levels(scale: int) -> pd.Series:

@@ -17,14 +17,14 @@ from .dataset import FAMILY
 from .falsify import attacked_errors, attacks_on, compare_with_attack
 from .sampling import as_pixels, noisy_reconstructions
 from ..data import SRDataset
-from ..runtime import (device_of, draw_seeds, family_seed, fingerprint, kept_memory, named, progress,
-    Schema, Table, Team)
+from ..runtime import (device_of, draw_seeds, family_seed, fingerprint, kept_memory, model_settings,
+    named, progress, Schema, Table, Team)
 
 # %% ../../nbs/certificates/08_attacked.ipynb #5f38a95c
 ATTACKED = Schema({
-    "model": str, "weights": str, "image": str, "sigma_g": float, "radius": float, "estimator": str,
-    "quantity": str, "attack": str, "certified": float, "attacked": float, "attacked_hi": float,
-    "violated": bool, "alpha": float, "level": float, "fresh": int, "seed": int},
+    "model": str, "weights": str, "image": str, "photo": str, "sigma_g": float, "radius": float,
+    "estimator": str, "quantity": str, "attack": str, "certified": float, "attacked": float,
+    "attacked_hi": float, "violated": bool, "alpha": float, "level": float, "fresh": int, "seed": int},
     key=[*FAMILY, "radius", "estimator", "quantity", "attack"])
 
 def _to_attack(frame, models: Mapping[str, nn.Module], names: set[str], ratios: Sequence[float] | None):
@@ -38,11 +38,23 @@ def _to_attack(frame, models: Mapping[str, nn.Module], names: set[str], ratios: 
         raise ValueError("nothing to attack: the table has no certificate for these models, images and radii")
     return frame
 
+# %% ../../nbs/certificates/08_attacked.ipynb #60edad09
 def _same_models(frame, weights: Mapping[str, str]) -> None:
     "Refuse models that are not those that were certified."
     for name, was in frame[["model", "weights"]].drop_duplicates().itertuples(index=False):
         if weights[name] == was: continue
         raise ValueError(f"{name} is not the model that was certified (weights {was}, now {weights[name]})")
+
+def _same_photographs(frame, dataset: SRDataset, photos: Mapping[str, str]) -> None:
+    "Refuse photographs that are not those that were certified."
+    if scales := set(frame.get("scale", ())) - {dataset.scale}:
+        raise ValueError(f"the table was certified at scale {scales.pop()}, the dataset has {dataset.scale}; "
+                         "give the dataset that was certified")
+    if "photo" not in frame: return  # a table of the first release
+    for name, was in frame[["image", "photo"]].drop_duplicates().itertuples(index=False):
+        if photos[name] == was: continue
+        raise ValueError(f"{name} is not the photograph that was certified (pixels {was}, now "
+                         f"{photos[name]}); give the dataset that was certified, with its crop")
 
 # %% ../../nbs/certificates/08_attacked.ipynb #6abafced
 @dataclass
@@ -60,10 +72,12 @@ class _Attacker:
     def rows(self, certified, level: float) -> list[dict]:
         "Attack one radius of one family in all ways, and compare."
         model, image, sigma_g, radius = certified[[*FAMILY, "radius"]].iloc[0]
-        y, x = self.dataset.batch([self.dataset.names.index(image)], self.device)
+        i = self.dataset.names.index(image)
+        y, x = self.dataset.batch([i], self.device)
         seed = family_seed(self.seed, self.weights[model], sigma_g, image, f"attack {radius:.9g}")
         generator = torch.Generator(self.device).manual_seed(seed % 2**31)
-        columns = {"alpha": certified.alpha.max(), "level": level, "fresh": self.fresh, "seed": seed}
+        columns = {"alpha": certified.alpha.max(), "level": level, "fresh": self.fresh, "seed": seed,
+                   "photo": self.dataset.fingerprint(i)}
         attacks = attacks_on(self.models[model], sigma_g, y, x, radius, generator=generator, **self.attack)
         made: list[dict] = []
         for j, (attack, z) in enumerate(attacks):
@@ -84,16 +98,36 @@ class _Attacker:
 
 # %% ../../nbs/certificates/08_attacked.ipynb #ff67ed0f
 _RADIUS = [*FAMILY, "radius"]
+_BOUND = [*_RADIUS, "estimator", "quantity"]
 
+def _levels(frame) -> dict[tuple, float]:
+    "Share alpha among the comparisons of a family, for each of its radii."
+    comparisons = frame.groupby(FAMILY).size()  # for one attack
+    shares = {}
+    for key, part in frame.groupby(_RADIUS, sort=False):
+        shares[key] = part.alpha.max() / (6 * comparisons[key[:len(FAMILY)]])
+    return shares
+
+def _same_bounds(table: Table, frame, levels: Mapping[tuple, float]) -> None:
+    "Refuse rows that compare with other bounds, or with more or fewer of them."
+    bounds = dict(zip(frame[_BOUND].itertuples(index=False, name=None), frame.value))
+    for row in table.rows.values():
+        key = tuple(row[c] for c in _BOUND)
+        if key not in bounds: continue
+        now, was = (bounds[key], levels[key[:len(_RADIUS)]]), (row["certified"], row["level"])
+        if np.allclose(now, was, rtol=1e-9, atol=0): continue
+        raise ValueError(f"{table.path} holds attacks on other certificates (value and level were {was}, "
+                         f"are {now}); choose another file")
+
+# %% ../../nbs/certificates/08_attacked.ipynb #588bfa28
 def _attack_missing(work: _Attacker, frame, table: Table) -> None:
     "Attack what the table lacks, this process its share."
-    done = table.pieces(*_RADIUS)
-    todo = [part for key, part in frame.groupby(_RADIUS, sort=False) if key not in done]
-    comparisons = frame.groupby(FAMILY).size()  # for one attack
+    done, levels = table.pieces(*_RADIUS), _levels(frame)
+    _same_bounds(table, frame, levels)
+    todo = [(key, part) for key, part in frame.groupby(_RADIUS, sort=False) if key not in done]
     mine = [todo[i] for i in table.team.share([1.0] * len(todo))]
-    for part in progress(mine, desc="attacking", unit="radius"):
-        alpha, family = part.alpha.max(), tuple(part[FAMILY].iloc[0])
-        table.add(*work.rows(part, alpha / (6 * comparisons[family])))
+    for key, part in progress(mine, desc="attacking", unit="radius"):
+        table.add(*work.rows(part, levels[key]))
 
 # %% ../../nbs/certificates/08_attacked.ipynb #ac092374
 def violations(
@@ -117,12 +151,17 @@ def violations(
     frame = _to_attack(frame, models, names, ratios)
     team = Team(device_of(models))
     weights = {n: fingerprint(m.to(team.device)) for n, m in models.items()}
+    photos = {name: dataset.fingerprint(i) for i, name in enumerate(dataset.names) if name in names}
     _same_models(frame, weights)
+    _same_photographs(frame, dataset, photos)
     attack = {"steps": steps, "attack_k": attack_k}
     measure = {"draws": draws, "means": list(means)}
-    photographs = {"scale": dataset.scale, "crop": dataset.crop}
+    photographs = {"scale": dataset.scale, "crop": dataset.crop,
+                   "normalization": str(dataset.normalization)}
+    known = {"weights": weights, "photos": photos,
+             "partly": {f"model {name}": model_settings(model) for name, model in models.items()}}
     settings = {"fresh": fresh, **measure, **attack, "seed": seed, **photographs}
     work = _Attacker(models, weights, dataset, team.device, seed, attack, measure, fresh)
-    with Table(out, ATTACKED, team=team, settings=settings, weights=weights) as table, kept_memory():
+    with Table(out, ATTACKED, team=team, settings=settings, **known) as table, kept_memory():
         _attack_missing(work, frame, table)
     return table.frame(frame[_RADIUS].itertuples(index=False, name=None), by=_RADIUS)

@@ -19,15 +19,15 @@ from .sampling import NAMING
 from ..data import SRDataset
 from ..models import interpolations
 from ..physics import rel_from_eps
-from rs_sr.runtime import (device_of, family_seed, fingerprint, kept_memory, named, progress, Schema, Table,
-    Team)
+from ..runtime import (device_of, family_seed, fingerprint, kept_memory, model_settings, named, progress,
+    Schema, Table, Team)
 
 # %% ../../nbs/certificates/06_dataset.ipynb #76465256
 FAMILY = ["model", "image", "sigma_g"]  # certificates that share their draws
 CERTIFICATES = Schema({
-    "model": str, "weights": str, "image": str, "scale": int, "sigma_g": float, "radius": float,
-    "eps_rel": float, "grey": float, "estimator": str, "quantity": str, "value": float, "status": str,
-    "alpha": float, "k": int, "seed": int, "clean_psnr": float, "clean_k": int},
+    "model": str, "weights": str, "image": str, "photo": str, "scale": int, "sigma_g": float,
+    "radius": float, "eps_rel": float, "grey": float, "estimator": str, "quantity": str, "value": float,
+    "status": str, "alpha": float, "k": int, "seed": int, "clean_psnr": float, "clean_k": int},
     key=[*FAMILY, "radius", "estimator", "quantity"])
 
 # %% ../../nbs/certificates/06_dataset.ipynb #ae8c7890
@@ -104,7 +104,8 @@ class _Certifier:
     def _row(self, c: Certificate, family: _Family, y, seed: int, clean: float) -> dict:
         "One row of the table."
         where = {"model": family.model, "weights": self.weights[family.model], "scale": self.dataset.scale,
-                 "image": self.dataset.names[family.image], "seed": seed}
+                 "image": self.dataset.names[family.image], "seed": seed,
+                 "photo": self.dataset.fingerprint(family.image)}
         radius = {"sigma_g": c.sigma_g, "radius": c.radius, "eps_rel": _short(rel_from_eps(c.radius, y)),
                   "grey": _short(c.grey), "alpha": c.alpha, "k": c.k}
         what = {"estimator": c.estimator, "quantity": c.quantity, "status": c.status}
@@ -115,7 +116,8 @@ class _Certifier:
 def _about(dataset: SRDataset) -> dict[str, Any]:
     "What all rows of a file have in common of their photographs."
     name = f"{dataset.root.name}/{dataset.split or ''}".rstrip("/")
-    return {"dataset": name, "scale": dataset.scale, "crop": dataset.crop}
+    return {"dataset": name, "scale": dataset.scale, "crop": dataset.crop,
+            "normalization": str(dataset.normalization)}
 
 def _certify_missing(work: _Certifier, families: Sequence[_Family], table: Table) -> None:
     "Certify the families that the table lacks, this process its share."
@@ -161,8 +163,11 @@ def certify_dataset(
     settings = {**_about(dataset), **options, "seed": seed, "naming of draws": NAMING}
     folder = Path(out).with_suffix(".draws") if out else None
     work = _Certifier(models, lines, weights, dataset, team, options | {"chunk": chunk}, seed, folder, keep)
-    families = list(_families(lines, levels, reach, range(len(dataset)) if images is None else images))
-    with Table(out, CERTIFICATES, team=team, settings=settings, weights=weights) as table, kept_memory():
+    chosen = range(len(dataset)) if images is None else images
+    families = list(_families(lines, levels, reach, chosen))
+    known = {"weights": weights, "photos": {dataset.names[i]: dataset.fingerprint(i) for i in chosen},
+             "partly": {f"model {name}": model_settings(model) for name, model in (lines | models).items()}}
+    with Table(out, CERTIFICATES, team=team, settings=settings, **known) as table, kept_memory():
         _certify_missing(work, families, table)
     if folder and folder.is_dir() and not any(folder.iterdir()): folder.rmdir()
     wanted = set().union(*(family.pieces(dataset.names) for family in families))

@@ -14,12 +14,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from ..data import SRDataset
-from .jobs import check_settings, Job, levels_of, METRICS, numbers, plan_jobs, SCHEMA
+from rs_sr.evaluation.jobs import (attack_settings, check_settings, Job, levels_of, METRICS, numbers,
+    plan_jobs, SCHEMA)
 from .protocol import attack_batch, reconstruct
 from ..metrics import mse, psnr, ssim
 from ..models import interpolations, is_exact, record_columns
-from ..runtime import (derive_seed, device_of, fingerprint, frozen, generator, kept_memory, named,
-    progress, Table, Team)
+from ..runtime import (derive_seed, device_of, fingerprint, frozen, generator, kept_memory,
+    model_settings, named, progress, Table, Team)
 
 # %% ../../nbs/evaluation/03_loop.ipynb #24d34ed2
 @dataclass
@@ -88,7 +89,8 @@ def _rows(job: Job, work: Work, part: Sequence[int], y: Tensor, x: Tensor) -> It
     for sigma_g, table in zip(job.sigma_g, _scores(job, work, part, y, x)):
         for i, values in zip(part, table):
             scores = {m: round(v, 8 if m == "mse" else 6) for m, v in zip(METRICS, values)}
-            yield job.key(work.dataset.names[i], sigma_g) | known | scores
+            photo = {"photo": work.dataset.fingerprint(i)}
+            yield job.key(work.dataset.names[i], sigma_g) | photo | known | scores
 
 # %% ../../nbs/evaluation/03_loop.ipynb #ae292b24
 def _scores(job: Job, work: Work, part: Sequence[int], y: Tensor, x: Tensor) -> list:
@@ -115,6 +117,20 @@ def _attacked(job: Job, work: Work, part: Sequence[int], y: Tensor, x: Tensor):
         generator=rng, return_output=0.0 in job.sigma_g)
 
 # %% ../../nbs/evaluation/03_loop.ipynb #e385e09f
+def _table(models, dataset, images, out, *, team, jobs, batch_size, attack_k, precision, surrogates) -> Table:
+    "Open the table of a call, with all that decides its rows."
+    weights = {name: fingerprint(model.to(team.device)) for name, model in models.items()}
+    name = f"{dataset.root.name}/{dataset.split or ''}".rstrip("/")
+    about = {"dataset": name, "crop": dataset.crop, "batch_size": batch_size, "attack_k": attack_k}
+    settings = {"crop": dataset.crop, "normalization": str(dataset.normalization), "precision": precision}
+    others = {name: [fingerprint(m) for m in some] for name, some in surrogates.items()}
+    partly = attack_settings(jobs, batch_size=batch_size, attack_k=attack_k, surrogates=others)
+    partly |= {f"model {name}": model_settings(model) for name, model in models.items()}
+    photos = {dataset.names[i]: dataset.fingerprint(i) for i in images}
+    return Table(out, SCHEMA, team=team, settings=settings, partly=partly, about=about, weights=weights,
+                 photos=photos)
+
+# %% ../../nbs/evaluation/03_loop.ipynb #0103bb85
 @contextmanager
 def opened(
     models: Mapping[str, nn.Module],  # estimators, by name
@@ -122,6 +138,7 @@ def opened(
     images: Sequence[int],  # which of them
     *,
     out: str | Path | None,  # CSV that collects the rows; None: they stay in memory
+    jobs: Sequence[Job],  # what will be computed
     device: str | torch.device | None = None,  # None: where the models are
     attack_k: int = 4,  # draws of g inside a step of an attack on it
     precision: str = "float32",  # or "bf16"; the same for all rows of a file
@@ -130,16 +147,14 @@ def opened(
     usual: tuple[int, int] = (4, 64),  # batch size on a CPU and on a GPU
 ) -> Iterator[tuple[Work, list[list[int]]]]:  # and the images, cut into batches
     "Hold open what a call needs."
-    team = Team(device_of(models, device))
+    team, helpers = Team(device_of(models, device)), surrogates or {}
     size = batch_size or usual[team.device.type != "cpu"]
-    weights = {name: fingerprint(model.to(team.device)) for name, model in models.items()}
-    name = f"{dataset.root.name}/{dataset.split or ''}".rstrip("/")
-    about = {"dataset": name, "crop": dataset.crop, "batch_size": size, "attack_k": attack_k}
-    table = Table(out, SCHEMA, team=team, settings={"precision": precision}, about=about, weights=weights)
+    table = _table(models, dataset, images, out, team=team, jobs=jobs, batch_size=size, attack_k=attack_k,
+                   precision=precision, surrogates=helpers)
     with table, kept_memory(), ExitStack() as held:
         one = dataset.batch(images[:1], team.device)[0]
         for model in models.values(): held.enter_context(frozen(model, one))
-        work = Work(models, dataset, table, weights, attack_k, precision, surrogates or {})
+        work = Work(models, dataset, table, table.marks["weights"], attack_k, precision, helpers)
         yield work, [list(images[i:i + size]) for i in range(0, len(images), size)]
 
 # %% ../../nbs/evaluation/03_loop.ipynb #7c5f6aa3
@@ -174,7 +189,7 @@ def evaluate(
     if baselines: models = interpolations(dataset) | models
     options: dict[str, Any] = dict(attack=attack, steps=steps, k=k, seed=seed, scale=dataset.scale)
     jobs = list(plan_jobs(models, radii, levels, **options))
-    with opened(models, dataset, images, out=out, device=device, attack_k=attack_k, precision=precision,
-                surrogates=surrogates, batch_size=batch_size) as (work, parts):
+    with opened(models, dataset, images, out=out, jobs=jobs, device=device, attack_k=attack_k,
+                precision=precision, surrogates=surrogates, batch_size=batch_size) as (work, parts):
         work.run([(job, part) for part in parts for job in jobs])
     return work.frame()

@@ -61,8 +61,8 @@ def tune_sigma_g(
     jobs = list(plan_jobs(models, radii, levels, **options))
     starts = {(job.model, job.eps_rel): job.sigma_g for job in jobs}
     race = Race(starts, len(images), error, (metric,) if metric else METRICS)
-    with opened(models, dataset, images, out=out, attack_k=0, precision=precision, batch_size=batch_size,
-                usual=(2, 32)) as (work, parts):
+    with opened(models, dataset, images, out=out, jobs=jobs, attack_k=0, precision=precision,
+                batch_size=batch_size, usual=(2, 32)) as (work, parts):
         if not drop: work.run([(job, part) for part in parts for job in jobs])
         rounds = progress(parts if drop else [], desc="tuning", unit="batch")
         for part in rounds: _round(work, race, jobs, part)

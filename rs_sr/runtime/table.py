@@ -85,10 +85,15 @@ def _refuse(state: _State, run: Mapping[str, Any]) -> None:
         side = path.with_suffix(".json").name
         raise ValueError(f"{path} has no {side} next to it, so nobody knows its settings{_ELSE}")
     known = was or {}
-    partly = {name: value for name, value in run.get("partly", {}).items() if name in known}
-    if other := _differences(known, run["settings"] | partly):
-        raise ValueError(f"{path} holds rows made with other settings ({'; '.join(other)}){_ELSE}")
+    _refuse_settings(path, known, run["settings"])
     for column in _MARKS: _refuse_others(state, column, run.get(column) or {})
+    partly = run.get("partly", {})
+    _refuse_settings(path, known, {name: value for name, value in partly.items() if name in known})
+
+def _refuse_settings(path: Path, was: Mapping[str, Any], now: Mapping[str, Any]) -> None:
+    "Raise if any setting differs."
+    if other := _differences(was, now):
+        raise ValueError(f"{path} holds rows made with other settings ({'; '.join(other)}){_ELSE}")
 
 def _refuse_others(state: _State, column: str, marks: Mapping[str, str]) -> None:
     "Raise if the rows are about something else of the same name."
