@@ -149,20 +149,28 @@ def _equal(a, b) -> bool:
 # %% ../../nbs/evaluation/06_adapter.ipynb #5a50d76a
 def _vivid(z: Tensor, units) -> Tensor:
     "Make a picture faint and give it a strong colour, which no right reconstruction mixes up."
-    if z.shape[1] == 1: return z
     colour = z.new_tensor([0.85, 0.5, 0.15])[:, None, None]
     faint = colour + 0.1 * ((z if units is None else units.to_pixels(z)) - 0.5)
     return faint if units is None else units.to_model(faint)
 
-def _closeness(adapter, form, y: Tensor, x: Tensor) -> float:
-    "PSNR of a reconstruction in one form, dB; -inf where there is none."
+def _in_form(adapter, y: Tensor, form: Form, x: Tensor) -> Tensor:
+    "Reconstruct in one form, in pixels; NaN where it fails."
     try:
-        with torch.no_grad(): tried = _run(adapter, y, form)
+        with torch.no_grad(): output = _run(adapter, y, form).output
     except torch.OutOfMemoryError: raise
-    except Exception: return -math.inf
-    if tried.output.shape != x.shape: return -math.inf
+    except Exception: output = x * math.nan
+    if output.shape != x.shape: output = x * math.nan
+    return output if adapter.units is None else adapter.units.to_pixels(output)
+
+def _closeness(adapter, form, y: Tensor, x: Tensor) -> float:
+    "PSNR of colours, or of a turned grey picture against the turned output, dB; -inf where there is none."
     units = adapter.units
-    output, target = (t if units is None else units.to_pixels(t) for t in (tried.output, x))
+    if y.shape[1] == 1:
+        turned, target = (t.transpose(2, 3) for t in (y, _in_form(adapter, y, form, x)))
+        output = _in_form(adapter, turned, form, x.transpose(2, 3))
+    else:
+        y, x = _vivid(y, units), _vivid(x, units)
+        output, target = _in_form(adapter, y, form, x), x if units is None else units.to_pixels(x)
     error = (output - target).square().mean().item()
     return -10 * math.log10(error + 1e-12) if math.isfinite(error) else -math.inf
 
@@ -198,7 +206,6 @@ def _choose(adapter, found: list[_Tried], y: Tensor, x: Tensor | None) -> _Tried
     differ = _distinct(found, float((again - found[0].output).abs().max()))
     target = y if x is None else x
     if len(differ) == 1 or target.shape != found[0].output.shape: return found[0]
-    y, target = (_vivid(t, adapter.units) for t in (y, target))
     quality = {t.form: _closeness(adapter, t.form, y, target) for t in differ}
     best = _clear(quality, isinstance(adapter.model, nn.Module))
     return next(t for t in differ if t.form == best)
@@ -303,6 +310,7 @@ class Adapter(nn.Module):
     ):
         super().__init__()
         self.model, self.units = model, units
+        self.training = False  # of the adapter alone; the model stays as it is
         self.denoiser = is_denoiser(model)
         self.size = None if x is None else _Size.between(y, x)
         self.notes: list[str] = []  # sentences on what was found
@@ -508,7 +516,10 @@ def determine_range(
     if isinstance(record, Record) and record.network != "interpolation":
         return "normalised", "The range of values was not declared; the network's record says normalised."
     pairs = pairs.redeclared("pixel")
-    adapter = _adapted(model, pairs, images, device, form)
+    try: adapter = _adapted(model, pairs, images, device, form)
+    except _Ambiguous:  # pixels may be black for it
+        pairs = pairs.redeclared("bytes")
+        adapter = _adapted(model, pairs, images, device, form)
     _behave(adapter, pairs.batch(images[:2], device), checks_of(unchecked))
     if adapter.form.dtype == "uint8":
         return "bytes", f"The range of values was not declared; {adapter.form} says 0 to 255."

@@ -195,7 +195,7 @@ def stages(
 ) -> list[list[Form]]:  # forms in the order in which they are tried
     "List the forms that a model may want."
     first = "HWC" if channels > 1 else "HW"
-    images = ("HWC", "CHW", "NCHW", "NHWC") if channels > 1 else ("HW", "HWC")
+    images = (*("HW",)[channels > 1:], "HWC", "CHW", "NCHW", "NHWC")
     orders = ("NCHW", "CHW", "NHWC", "HWC")
     if is_session(model):
         kinds = ("float32", "float16", "float64", "uint8")
@@ -204,6 +204,5 @@ def stages(
     floats = [own, *(d for d in ("float32", "float64", "float16", "bfloat16") if d != own)]
     found = [_stage("tensor", orders, dtype) for dtype in floats]
     arrays = [_stage("array", images, dtype, True) for dtype in ("float32", "float64")]
-    if channels == 1: arrays.append(_stage("array", ("CHW", "NCHW", "NHWC"), "float32", True))
     found += arrays + [_stage("tensor", orders, "uint8"), _stage("array", images, "uint8", True)]
     return found + [_stage("PIL", (first,), "uint8")]
