@@ -183,7 +183,7 @@ def pixel_maps(
         raise ValueError(f"bins must be a power of two up to 16384, got {bins}; "
                          "others would round values across an edge")
     check_settings(k, alpha, sigma_g, radii)
-    check_range(values)
+    low, high = map(float, check_range(values))
     seed, file = planned_seed(file, seed), Path(file) if file else None
     seeds, price = certificate_seeds(seed, k, purpose="maps"), grid_price(y, grid)
     draw = partial(noisy_reconstructions, model, y, sigma_g, normalization=normalization, values=values,
@@ -193,7 +193,7 @@ def pixel_maps(
     share = alpha/(2*first.numel()*max(1, len(radii)))  # of alpha, for each pixel, side and radius
     ranks = [lower_rank(k, float(shift(0.5, -with_price(r, price)/sigma_g)), share) for r in radii]
     norm = float(first.double().norm())
-    plan = _MapPlan(seed, k, bins, float(sigma_g), *map(float, values), grid or 0., NAMING, norm)
+    plan = _MapPlan(seed, k, bins, float(sigma_g), low, high, grid or 0., NAMING, norm)
     hist = _Histogram(first.numel(), bins, first.device)
     if file and file.exists(): _resume(file, plan, hist)
     if any(ranks) and hist.done < k:  # otherwise too few draws for all of the radii
@@ -317,7 +317,7 @@ def certify_mean(
     for some in _watched(draw(certificate_seeds(seed, k, purpose="mean")), k):
         moments.add(some)
         errors += distance_to((truth or pilot).image)(some).tolist()
-    spectral = _spectral(moments, truth and truth.image, pilot.farthest, share)
+    spectral = _spectral(moments, truth.image if truth else None, pilot.farthest, share)
     near = tail_band(torch.tensor(errors).clamp(max=(truth or pilot).farthest).numpy(), share)
     common = (sigma_g, k, alpha)
     made = []

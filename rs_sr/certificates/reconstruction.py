@@ -284,12 +284,13 @@ def certify(
         seen = _sampled(model, y, plan, truth, planned_seed(file, seed), file, setting | {"chunk": chunk})
         recipes = _recipes(plan, **setting, alone=chunk == 1, weights=fingerprint(model))
     nothing = [("all", DISTANCE_GREY if x is None else PSNR_DB, math.nan)]
-    common = (sigma_g, k, alpha, seen.clean if seen else math.nan, _returned(seen))
+    common: dict[str, Any] = dict(sigma_g=sigma_g, k=k, alpha=alpha, reference=_returned(seen))
+    if seen: common["clean"] = seen.clean
     made = []
     for r in radii:
         far, grey = with_price(r, price), grey_levels(r, y, normalization)/(values[1] - values[0])
         rows = _values_at(seen, far) if seen and far < plan.reach else nothing
-        made += [Certificate(*row, r, grey, *common, recipes.get(row[0])) for row in rows]
+        made += [Certificate(*row, r, grey, recipe=recipes.get(row[0]), **common) for row in rows]
     return made
 
 # %% ../../nbs/certificates/03_reconstruction.ipynb #782628f2
