@@ -126,10 +126,12 @@ def check_settings(
     attack_name(None, attack, 0)
     if precision not in ("float32", "bf16"):
         raise ValueError(f'precision must be "float32" or "bf16", got {precision!r}')
-    if not len(eps_rel) or min(eps_rel) < 0:
-        raise ValueError(f"eps_rel needs at least one radius and none below 0, got {list(eps_rel)}")
+    if not len(eps_rel) or not all(0 <= radius < np.inf for radius in eps_rel):
+        raise ValueError(f"eps_rel needs at least one finite radius and none below 0, got {list(eps_rel)}")
     counts = (1 if steps is None else steps, k, len(images))
     if min(counts) < 1:
         raise ValueError(f"steps, k and the number of images must be at least 1, got {counts}")
-    if any(min(some, default=0) < 0 for some in levels.values()):
-        raise ValueError(f"sigma_g must not be negative, got {dict(levels)}")
+    if min(images) < 0: raise ValueError(f"images are counted from 0, got {min(images)}")
+    if not all(len(some) and all(0 <= level < np.inf for level in some) for some in levels.values()):
+        raise ValueError("sigma_g needs at least one finite level and must not be negative, "
+                         f"got {dict(levels)}")

@@ -157,6 +157,14 @@ def opened(
         work = Work(models, dataset, table, table.marks["weights"], attack_k, precision, helpers)
         yield work, [list(images[i:i + size]) for i in range(0, len(images), size)]
 
+# %% ../../nbs/evaluation/03_loop.ipynb #f7a945a9
+def _with_baselines(models: dict[str, nn.Module], dataset: SRDataset) -> dict[str, nn.Module]:
+    "Put interpolation before the models."
+    lines = interpolations(dataset)
+    taken = [n for n in lines if n in models and not is_exact(models[n])]
+    if taken: raise ValueError(f"a model is named {taken[0]!r}, as interpolation is; give it another name")
+    return lines | models
+
 # %% ../../nbs/evaluation/03_loop.ipynb #7c5f6aa3
 def evaluate(
     models: nn.Module | Mapping[str, nn.Module],  # estimators in model space, by name; a single one: "model"
@@ -186,7 +194,7 @@ def evaluate(
     levels = levels_of(models, sigma_g)
     images = list(range(len(dataset))) if images is None else [int(i) for i in images]
     check_settings(radii, levels, images, attack=attack, steps=steps, k=k, precision=precision)
-    if baselines: models = interpolations(dataset) | models
+    if baselines: models = _with_baselines(models, dataset)
     options: dict[str, Any] = dict(attack=attack, steps=steps, k=k, seed=seed, scale=dataset.scale)
     jobs = list(plan_jobs(models, radii, levels, **options))
     with opened(models, dataset, images, out=out, jobs=jobs, device=device, attack_k=attack_k,

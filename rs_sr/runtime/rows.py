@@ -56,11 +56,21 @@ def read_frame(
     exact: dict[str, Any] = {"keep_default_na": False, "na_values": empty, "float_precision": "round_trip"}
     return pd.read_csv(path, dtype=known, **exact, **_TEXT)
 
+# %% ../../nbs/runtime/06_rows.ipynb #ac4b653c
+def _refuse_cut(path: Path) -> None:
+    "Raise if the last line of a file is not complete."
+    with open(path, "rb") as file:
+        if file.seek(0, 2): file.seek(-1, 2)
+        if file.read() in (b"", b"\n"): return
+    raise ValueError(f"the last line of {path} is cut; delete it, or choose another file")
+
+# %% ../../nbs/runtime/06_rows.ipynb #90950bf2
 def read_rows(
     path: str | Path,  # CSV, possibly compressed
     schema: Schema,  # what its columns mean
 ) -> list[dict[str, Any]]:  # rows with all columns of the schema
     "Read a table exactly as it was written."
+    if Path(path).suffix == ".csv": _refuse_cut(Path(path))
     try: frame = read_frame(path, schema.columns)
     except (ValueError, OverflowError, EOFError) as error:
         reason = " ".join(str(error).split())

@@ -250,7 +250,8 @@ def try_attack(s: dict, folder: Path) -> str:
         if not all(torch.equal(a.nan_to_num(), b.nan_to_num()) for a, b in zip(before, (y, x))):
             raise AssertionError("y or x was changed")
     zero = not torch.as_tensor(s["eps"]).any()
-    if s["form"] in (*NO_IMAGES, "first alone") and not zero: return f"a model that is {s['form']!r} was attacked"
+    if s["form"] in (*NO_IMAGES, "first alone") and not zero:
+        return f"a model that is {s['form']!r} was attacked"
     if s["x"] != "right" and not zero: return f"x that is {s['x']!r} was attacked"
     if fault := outside(s, found, y): return fault
     if s["form"] in ("random", "memory"): return ""
@@ -356,7 +357,8 @@ def unsound(s: dict, model: Form, y: Tensor, x: Tensor, radius: float, certified
 TABLES = situations(
     {"name": ("NA", "1e5", "a,b\nc", "", "null", "bilinear"),
      "eps_rel": ((), (-0.1,), (math.nan,), (math.inf,)),
-     "sigma_g": ((-0.1,), (math.nan,), (), (math.inf,)), "steps": (0,), "k": (0,), "images": ([], [9999], [0, 0], [-1]),
+     "sigma_g": ((-0.1,), (math.nan,), (), (math.inf,)), "steps": (0,), "k": (0,),
+     "images": ([], [9999], [0, 0], [-1]),
      "out": ("other", "folder", "text"), "around": ("inference", "float64"), "seed": (-1,)},
     tune=st.booleans(), form=(*PLAIN, *FORMS), name=("f",), eps_rel=((0.0, 0.05), (0.0,), (0.02,)),
     sigma_g=((0.0,), (0.0, 0.1)), steps=(2, 1), k=(4, 3), images=([0], [0, 1], [0, 5]),
