@@ -122,7 +122,6 @@ def _stamp(path: Path) -> list[tuple]:
 
 def _look(path: Path, schema: Schema) -> _State:
     "Read a table and its shards, and write nothing."
-    if path.is_dir(): raise ValueError(f"{path} is a folder; name a .csv file in it")
     with locked(path):
         state = _State(path, schema)
         for shard in _shards(path).values(): state.merge(shard)
