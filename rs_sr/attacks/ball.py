@@ -117,8 +117,9 @@ def check_attack(
         if not torch.isfinite(tensor).all():
             raise ValueError(f"{name} holds NaN or infinite values; check how it was made")
     radius_of(eps, y)
-    if min(steps, restarts) < 1:
-        raise ValueError(f"steps and restarts must be at least 1, got {steps} and {restarts}")
+    if min(steps, restarts) < 1 or int(steps) != steps or int(restarts) != restarts:
+        raise ValueError("steps and restarts must be whole numbers and at least 1, "
+                         f"got {steps} and {restarts}")
     if norm not in (2, math.inf): raise ValueError(f"norm must be 2 or math.inf, got {norm}")
     if start is not None and start.shape != y.shape:
         raise ValueError(f"start must be perturbed measurements of the shape of y, {tuple(y.shape)}, "

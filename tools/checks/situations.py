@@ -208,7 +208,7 @@ def psnr_of(errors: np.ndarray) -> np.ndarray:
 # attacks --------------------------------------------------------------------------------------------------
 
 ATTACKS = situations(
-    {"eps": (0.0, -1.0, math.nan, math.inf, [[0.1], [0.2]], [0.1] * 3, [0.1, math.nan]), "steps": (0, -1),
+    {"eps": (0.0, -1.0, math.nan, math.inf, [[0.1], [0.2]], [0.1] * 3, [0.1, math.nan]), "steps": (0, -1, 2.5),
      "norm": (math.inf, 1), "x": ("nan", "one channel", "fewer"), "y": ("nan", "double", "bytes"),
      "around": AROUND},
     attack=("pgd", "apgd", "smooth_pgd", "attack_ensemble"), form=(*PLAIN, *FORMS), steps=(3, 2), norm=(2,),
