@@ -158,7 +158,7 @@ def violations(
     measure = {"draws": draws, "means": list(means)}
     photographs = {"scale": dataset.scale, "crop": dataset.crop,
                    "normalization": str(dataset.normalization)}
-    known = {"weights": weights, "photos": photos,
+    known: dict[str, Any] = {"weights": weights, "photos": photos,
              "partly": {f"model {name}": model_settings(model) for name, model in models.items()}}
     settings = {"fresh": fresh, **measure, **attack, "seed": seed, **photographs}
     work = _Attacker(models, weights, dataset, team.device, seed, attack, measure, fresh)

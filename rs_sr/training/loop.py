@@ -6,12 +6,16 @@
 __all__ = ['validate', 'Losses', 'RunLog', 'Workers', 'Run', 'TrainResult', 'train']
 
 # %% ../../nbs/training/04_loop.ipynb #f8e439e0
+import hashlib
 import json
 import math
 import os
+import signal
 import tempfile
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -22,7 +26,8 @@ from ..data import SRDataset, sample_photos
 from ..metrics import psnr, ssim
 from ..models import Pretrained
 from ..physics import Projection
-from ..runtime import atomic, frozen, generator, kept_memory, progress, provenance
+from rs_sr.runtime import (atomic, check_folder, frozen, generator, kept_memory, progress, provenance,
+    writing)
 from .checkpoint import load_checkpoint, not_finite, save_checkpoint
 from .config import ATTACKED, TrainConfig
 from .step import batches, learning_rate, make_network, perturb, prepare, training_step
@@ -119,6 +124,11 @@ class RunLog:
         return {"psnr": f"{self.entries[-1]['psnr']:.2f}", "ssim": f"{self.entries[-1]['ssim']:.4f}"}
 
 # %% ../../nbs/training/04_loop.ipynb #db54067d
+def _validation(config, root, split):
+    "Open photographs for validation, at the largest crop that fits scale and photographs."
+    try: return SRDataset(root, config.scale, 160 - 160 % config.scale, split=split)
+    except ValueError: return SRDataset(root, config.scale, config.crop, split=split)
+
 def _open(config):
     "Open the photographs for training and for validation."
     root = Path(config.data)
@@ -128,8 +138,8 @@ def _open(config):
         train=config.augment, split="train" if layout else None, seed=config.seed,
     )
     if layout and any((root/split).is_dir() for split in ("val", "test")):
-        return train_set, SRDataset(root, config.scale, split="val")
-    return train_set, SRDataset(sample_photos("test"), config.scale)
+        return train_set, _validation(config, root, "val")
+    return train_set, _validation(config, sample_photos("test"), None)
 
 def _check_batch(config, photographs, processes):
     "Raise if a batch cannot be filled or shared."
@@ -180,7 +190,7 @@ class Run:
         cpu: bool = False,  # True: stay on the CPU even where there is a GPU
     ):
         self.config = config
-        self.checkpoint = Path(config.out)/"checkpoint.safetensors"
+        self.checkpoint = check_folder(config.out)/"checkpoint.safetensors"
         self.workers = Workers(cpu=cpu)
         with self.workers.accelerator.local_main_process_first(): self.pairs, self.val_pairs = _open(config)
         _check_batch(config, len(self.pairs), self.workers.share[1])
@@ -215,16 +225,25 @@ class Run:
 
     def save(self):
         "Write a checkpoint."
-        settings = asdict(self.config)
+        settings = asdict(self.config) | {"photographs": _photographs(self.pairs)}
         save_checkpoint(self.checkpoint, self.net, self.optimizer, self.done, self.log.entries, settings)
         self.saved = time.time()
 
 # %% ../../nbs/training/04_loop.ipynb #3ddc274b
+def _photographs(pairs):
+    "Name the photographs of a run: their names and sizes, and the pixels of up to 64 of them."
+    n = len(pairs)
+    some = sorted({i * n // 64 for i in range(64)})
+    named = hashlib.sha256(json.dumps([pairs.names, pairs.cache.shapes.tolist()]).encode())
+    for i in some: named.update(pairs.cache[i].tobytes())
+    return f"{n} named {named.hexdigest()[:12]}"
+
 def _resume(run):
     "Return to the checkpoint of a run, if there is one: steps done and log."
     if not run.checkpoint.is_file(): return 0, []
     free = ("data", "out", "checkpoint_seconds")
-    return load_checkpoint(run.checkpoint, run.net, run.optimizer, asdict(run.config), free=free)
+    settings = asdict(run.config) | {"photographs": _photographs(run.pairs)}
+    return load_checkpoint(run.checkpoint, run.net, run.optimizer, settings, free=free)
 
 def _validation_steps(total, n):
     "Spread n validations over the steps of a run; one is at the last step."
@@ -245,7 +264,7 @@ def _show(run, bar):
 def _finish(run):
     "Write weights and record of a run that is done."
     out = run.checkpoint.parent
-    with tempfile.TemporaryDirectory(dir=out) as draft:
+    with writing(out), tempfile.TemporaryDirectory(dir=out) as draft:
         run.net.save_pretrained(draft)
         for name in ("config.json", "model.safetensors"): os.replace(Path(draft)/name, out/name)
     init = run.config.init and Path(run.config.init).name
@@ -254,6 +273,35 @@ def _finish(run):
     record |= provenance(run.workers.device)
     record["validation"] = run.log.entries[-1] if run.log.entries else {}
     with atomic(out/"training.json") as draft: draft.write_text(json.dumps(record, indent=1) + "\n")
+
+# %% ../../nbs/training/04_loop.ipynb #3bccdf94
+@contextmanager
+def _waiting_for_a_step() -> Iterator[list]:
+    "Collect the first Ctrl-C instead of raising it; the second one raises."
+    asked: list[int] = []
+    def note(number, frame):
+        if asked: raise KeyboardInterrupt
+        asked.append(number)
+    if threading.current_thread() is not threading.main_thread():  # only that one gets signals
+        yield asked
+        return
+    before = signal.signal(signal.SIGINT, note)
+    try: yield asked
+    finally: signal.signal(signal.SIGINT, before)
+
+def _step(run, y, x):
+    "Take a whole step, and stop after it if Ctrl-C came meanwhile."
+    with _waiting_for_a_step() as asked: run.step(y, x)
+    if asked: raise KeyboardInterrupt
+
+@contextmanager
+def _saved_when_interrupted(run) -> Iterator[None]:
+    "Write a checkpoint before a run is left."
+    first = run.done
+    try: yield
+    except KeyboardInterrupt:
+        if run.workers.main and run.done > first: run.save()
+        raise
 
 # %% ../../nbs/training/04_loop.ipynb #dbf10541
 class TrainResult(NamedTuple):
@@ -277,9 +325,9 @@ def train(
     pairs = batches(run.pairs, config, run.done, run.total, workers.device, share=workers.share, ahead=ahead)
     name = f"{config.method} x{config.scale}"
     bar = progress(desc=name, unit="step", total=run.total, initial=run.done, delay=0)
-    with kept_memory(), bar:
+    with kept_memory(), bar, _saved_when_interrupted(run):
         for epoch, y, x in pairs:
-            run.step(y, x)
+            _step(run, y, x)
             validating = run.done in run.validate_at
             saving = _is_time_to_save(run)
             if validating or saving or run.done % 10 == 0: _show(run, bar)
