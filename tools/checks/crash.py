@@ -217,13 +217,13 @@ def main() -> None:
     right, total = 0, 0
     torch.set_num_threads(1)
     for module in LATER: importlib.import_module(module)
-    for seed, name in enumerate(parser.parse_args().calls or CALLS):
+    for name in parser.parse_args().calls or CALLS:
         call, start = CALLS[name], time.monotonic()
         with tempfile.TemporaryDirectory() as work:
             undisturbed = Path(work) / "right"
             code, whole = started(call.run, undisturbed, Moment("never", 0))
             if code: sys.exit(f"{name} fails undisturbed:\n{Path(f'{undisturbed}.txt').read_text()[-2000:]}")
-            for i, moment in enumerate(moments(call, seed)):
+            for i, moment in enumerate(moments(call, list(CALLS).index(name))):
                 folder = Path(work) / f"killed{i}"
                 if name == "report": fault = fault_of_report(call, undisturbed, folder, moment)
                 else: fault = fault_of_kill(call, undisturbed, whole, folder, moment)
