@@ -94,7 +94,7 @@ def rs_sr_certify(
     at_least(0, images=images, attack_images=attack_images, seed=seed)
     sizes = [int(b) for b in parse_numbers(means, "means", low=1, whole=True)]
     networks = {n: m.to(where) for n, m in load_models(models).items()}
-    levels = _trained(networks) if sigma_g == "trained" else parse_numbers(sigma_g, "sigma_g")
+    levels = _trained(networks) if sigma_g == "trained" else parse_numbers(sigma_g, "sigma_g", low=0)
     with tempfile.TemporaryDirectory() as folder:
         photos, cache = _photographs(data, folder), folder if data and Path(data).is_file() else None
         dataset = SRDataset(photos, scale=scale, crop=crop, split=split or None, cache_dir=cache)

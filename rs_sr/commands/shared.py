@@ -104,7 +104,8 @@ def _stop(sentence, code=2):
 def _sentence(error) -> str:
     "Say in one line what failed."
     text, kind = " ".join(str(error).split()), type(error).__name__
-    if isinstance(error, SystemExit): return f"the code of the model ended the program (exit code {text})"
+    if isinstance(error, SystemExit):
+        return f"the code of the model ended the program (exit code {error.code or 0})"
     if isinstance(error, _CLEAR) and " " in text: return text
     return f"{kind}: {text or 'no message'}; --debug shows where"
 

@@ -8,7 +8,7 @@ __all__ = ['rs_sr_train']
 # %% ../../nbs/commands/03_train.ipynb #ee7b297b
 import dataclasses
 from fastcore.script import store_true
-from .shared import Rule, output_folder, say_files, with_rules
+from .shared import Rule, at_least, output_folder, say_files, with_rules
 
 # %% ../../nbs/commands/03_train.ipynb #1374354f
 def _wanted(other, values):
@@ -76,6 +76,7 @@ def rs_sr_train(
     names = [field.name for field in dataclasses.fields(TrainConfig)]
     chosen = {name: given[name] for name in names if given.get(name) is not None}
     folder = output_folder(out)
+    at_least(0, seed=seed)
     result = train(TrainConfig(**(PRESETS[preset] | chosen)), cpu=cpu)
     if not (result.log and is_main_process()): return
     last = result.log[-1]
