@@ -8,6 +8,7 @@ __all__ = ['Model', 'outside_inference_mode', 'modules_in', 'frozen', 'inference
 # %% ../../nbs/runtime/01_inference.ipynb #9fc7f60d
 import copy
 import functools
+import sys
 import types
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -112,9 +113,9 @@ def outside_inference_mode() -> Iterator[None]:
 _OWN = frozenset(vars(nn.Module()))  # attributes of every module
 _PLAIN = (str, bytes, int, float, complex, type, type(None), types.ModuleType, torch.Tensor, torch.dtype)
 
-def _library(function: types.FunctionType) -> bool:
-    "Tell whether a function is PyTorch's or NumPy's own."
-    return (function.__module__ or "").partition(".")[0] in ("torch", "numpy", "builtins")
+def _library(function: types.FunctionType | type) -> bool:
+    "Tell whether a function or a class is PyTorch's, NumPy's or Python's own."
+    return (function.__module__ or "").partition(".")[0] in ("torch", "numpy", *sys.stdlib_module_names)
 
 def _names(code: types.CodeType) -> set[str]:
     "Collect the global names that a piece of code uses, inner functions included."
@@ -138,7 +139,8 @@ def _of_object(thing: Any) -> list:
     if isinstance(thing, nn.Module): held = {k: v for k, v in held.items() if k not in _OWN}
     slots = [getattr(thing, name, None) for name in getattr(type(thing), "__slots__", ())]
     calls = [getattr(type(thing), name, None) for name in ("__call__", "forward")]
-    return [*held.values(), *slots, *(c for c in calls if isinstance(c, types.FunctionType))]
+    shared = [] if isinstance(thing, nn.Module) or _library(type(thing)) else [*vars(type(thing)).values()]
+    return [*held.values(), *slots, *(c for c in calls if isinstance(c, types.FunctionType)), *shared]
 
 def _used(thing: Any) -> list:
     "List what a thing uses or holds."
