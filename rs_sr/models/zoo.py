@@ -21,7 +21,7 @@ def load_network(
 ) -> Pretrained:  # in evaluation mode, float32, on the CPU, with its record
     "Load a U-Net or an EDSR."
     config = weights_folder(name_or_folder)/"config.json"
-    deep = config.is_file() and "blocks" in json.loads(config.read_text())
+    deep = config.is_file() and '"blocks"' in config.read_text(errors="replace")
     kind: type[Pretrained] = EDSR if deep else UNetSR
     return kind.from_pretrained(name_or_folder)
 
