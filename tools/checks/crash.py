@@ -68,8 +68,8 @@ def run_train(folder: Path, step: Callable) -> None:
 
 
 def run_report(folder: Path, step: Callable) -> None:
-    robustness_report(FORM, photographs(), eps_rel=0.05, sigma_g=0.1, k=2, images=1, passes=80, steps=1,
-                      out=folder)
+    robustness_report(FORM, photographs(), value_range="normalised", eps_rel=0.05, sigma_g=0.1, k=2, images=1,
+                      passes=80, steps=1, out=folder)
 
 
 class Call(NamedTuple):

@@ -209,7 +209,8 @@ def psnr_of(errors: np.ndarray) -> np.ndarray:
 
 ATTACKS = situations(
     {"eps": (0.0, -1.0, math.nan, math.inf, [[0.1], [0.2]], [0.1] * 3, [0.1, math.nan]),
-     "steps": (0, -1, 2.5), "norm": (math.inf, 1), "x": ("nan", "one channel", "fewer"), "y": ("nan", "double", "bytes"),
+     "steps": (0, -1, 2.5), "norm": (math.inf, 1),
+     "x": ("nan", "one channel", "fewer"), "y": ("nan", "double", "bytes"),
      "around": AROUND},
     attack=("pgd", "apgd", "smooth_pgd", "attack_ensemble"), form=(*PLAIN, *FORMS), steps=(3, 2), norm=(2,),
     eps=(0.3, 1.5, [0.5, 0.0], [1.0, 2.0]), x=("right",), y=("right",), around=("plain",),
