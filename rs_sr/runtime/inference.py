@@ -114,8 +114,9 @@ _OWN = frozenset(vars(nn.Module()))  # attributes of every module
 _PLAIN = (str, bytes, int, float, complex, type, type(None), types.ModuleType, torch.Tensor, torch.dtype)
 
 def _library(function: types.FunctionType | type) -> bool:
-    "Tell whether a function or a class is PyTorch's, NumPy's or Python's own."
-    return (function.__module__ or "").partition(".")[0] in ("torch", "numpy", *sys.stdlib_module_names)
+    "Tell whether a function or a class is PyTorch's, NumPy's, Python's or our own."
+    package = (function.__module__ or "").partition(".")[0]
+    return package in ("torch", "numpy", "rs_sr") or package in sys.stdlib_module_names
 
 def _names(code: types.CodeType) -> set[str]:
     "Collect the global names that a piece of code uses, inner functions included."
