@@ -165,8 +165,10 @@ def certify_dataset(
     work = _Certifier(models, lines, weights, dataset, team, options | {"chunk": chunk}, seed, folder, keep)
     chosen = range(len(dataset)) if images is None else images
     families = list(_families(lines, levels, reach, chosen))
-    known: dict[str, Any] = {"weights": weights, "photos": {dataset.names[i]: dataset.fingerprint(i) for i in chosen},
-             "partly": {f"model {name}": model_settings(model) for name, model in (lines | models).items()}}
+    photos = {dataset.names[i]: dataset.fingerprint(i) for i in chosen}
+    known: dict[str, Any] = {
+        "weights": weights, "photos": photos,
+        "partly": {f"model {name}": model_settings(model) for name, model in (lines | models).items()}}
     with Table(out, CERTIFICATES, team=team, settings=settings, **known) as table, kept_memory():
         _certify_missing(work, families, table)
     if folder and folder.is_dir() and not any(folder.iterdir()): folder.rmdir()
