@@ -160,8 +160,9 @@ def write_report(
             getattr(report, name).savefig(draft, dpi=150, format="png", bbox_inches="tight")
     for name in ("table", "rows", "gains", "draws"):
         with atomic(folder/f"{name}.csv") as draft: getattr(report, name).to_csv(draft, index=False)
-    texts = {"report.md": _markdown_page(report), "report.html": _html_page(report, folder),
-             "origin.json": json.dumps(report.origin, indent=1) + "\n"}
+    origin = json.dumps(report.origin, indent=1) + "\n"  # first: whoever is killed may call again
+    texts = {"origin.json": origin, "report.md": _markdown_page(report),
+             "report.html": _html_page(report, folder)}
     for name, text in texts.items():
         with atomic(folder/name) as draft: draft.write_text(text, encoding="utf-8")
     return folder
