@@ -6,7 +6,7 @@
 __all__ = ['smooth_pgd', 'random_direction', 'top_singular_direction']
 
 # %% ../../nbs/attacks/05_smoothed.ipynb #87f8d641
-import math
+import math, warnings
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 import torch
@@ -163,11 +163,17 @@ def random_direction(
     return y + e / norms(e) * radius_of(eps, y)
 
 # %% ../../nbs/attacks/05_smoothed.ipynb #579cfec1
+def _derivative(f: nn.Module, z: Tensor, along: Tensor) -> Any:  # (output, derivative)
+    "Evaluate `f` and its derivative along directions, forwards."
+    with warnings.catch_warnings():  # PyTorch makes rules of its own with torch.jit.script, and warns of it
+        warnings.filterwarnings("ignore", "`torch.jit.script`", FutureWarning)
+        return torch.func.jvp(f, (z,), (along,))
+
 def _push(g: SmoothedModel, z: Tensor, seeds: list, v: Tensor) -> Tensor:
     "Multiply the Jacobian of the mean over the draws with directions."
     total: Any = None
     for copies, rows, along in _parts(g, z, seeds, v):
-        both = torch.func.jvp(g.base, (copies,), (along,))
+        both = _derivative(g.base, copies, along)
         checked_output(both[0], along)
         moved = both[1].detach()
         if total is None: total = moved.new_zeros(len(z), *moved.shape[1:])
