@@ -5,16 +5,29 @@
 # %% auto #0
 __all__ = ['IMAGENET_MINI', 'Normalization', 'eps_from_rel', 'grey_levels', 'rel_from_eps', 'convert_eps_rel', 'grey_from_rel',
            'mean_std', 'rel_from_grey', 'check_scale', 'degrade', 'enlargement_matrix', 'resize', 'Projection',
-           'project_to_range', 'projection_matrix']
+           'project_to_range', 'projection_matrix', 'LinearPhysics', 'Physics', 'adjoint_error', 'measure', 'noise_of',
+           'operator_norm', 'plain', 'project_onto_range', 'pseudo_inverse_error', 'sensor_noise', 'to_image', 'Axis',
+           'Downsampling', 'GaussianBlur', 'Separable', 'Denoising', 'Inpainting', 'Blur', 'motion_blur',
+           'motion_kernel', 'KINDS', 'known_physics', 'parse_physics', 'spec_of']
 
 # %% ../../nbs/physics/index.ipynb #4ccfee66
 from .units import IMAGENET_MINI, Normalization, convert_eps_rel, eps_from_rel
 from .units import grey_from_rel, grey_levels, mean_std, rel_from_eps, rel_from_grey
 from .downsampling import check_scale, degrade, enlargement_matrix, resize
 from .downsampling import Projection, project_to_range, projection_matrix
+from .operators import LinearPhysics, Physics, adjoint_error, measure, noise_of, operator_norm
+from .operators import plain, project_onto_range, pseudo_inverse_error, sensor_noise, to_image
+from .separable import Axis, Downsampling, GaussianBlur, Separable
+from .masks import Denoising, Inpainting
+from .blur import Blur, motion_blur, motion_kernel
+from .names import KINDS, known_physics, parse_physics, spec_of
 
 # %% ../../nbs/physics/index.ipynb #d07236f4
 _all_ = ["IMAGENET_MINI", "Normalization", "eps_from_rel", "grey_levels", "rel_from_eps"]
 _all_ += ["convert_eps_rel", "grey_from_rel", "mean_std", "rel_from_grey"]
 _all_ += ["check_scale", "degrade", "enlargement_matrix", "resize"]
 _all_ += ["Projection", "project_to_range", "projection_matrix"]
+_all_ += ["LinearPhysics", "Physics", "adjoint_error", "measure", "noise_of", "operator_norm"]
+_all_ += ["plain", "project_onto_range", "pseudo_inverse_error", "sensor_noise", "to_image"]
+_all_ += ["Axis", "Downsampling", "GaussianBlur", "Separable", "Denoising", "Inpainting"]
+_all_ += ["Blur", "motion_blur", "motion_kernel", "KINDS", "known_physics", "parse_physics", "spec_of"]
