@@ -6,9 +6,11 @@
 __all__ = ['RECORD', 'Record', 'read_record', 'record_columns', 'record_from_config', 'record_of', 'with_record', 'WEIGHTS',
            'Pretrained', 'weights_folder', 'load_network', 'pretrained_models', 'DoubleConv', 'UNetSR', 'EDSR',
            'ResidualBlock', 'Interpolation', 'interpolations', 'is_exact', 'LinearImages', 'Reported', 'Spectral',
-           'worst_clamped', 'worst_linear', 'worst_spectrum', 'LinearFilter', 'fit_filter', 'Blend', 'SelfEnsemble',
-           'projected', 'SIGMA', 'Form', 'as_tensor', 'entries', 'is_denoiser', 'is_session', 'parse_form', 'placed',
-           'precision_of', 'required_arguments', 'run_form', 'stages', 'to_float', 'to_form']
+           'worst_clamped', 'worst_linear', 'Enlargement', 'hidden_by_clamping', 'units_of', 'worst_quadratic',
+           'worst_spectrum', 'LinearFilter', 'fit_filter', 'Blend', 'SelfEnsemble', 'projected', 'SIGMA', 'Form',
+           'as_tensor', 'entries', 'is_denoiser', 'is_session', 'parse_form', 'placed', 'precision_of',
+           'required_arguments', 'run_form', 'stages', 'to_float', 'to_form', 'LinearEstimator', 'ReportedMap', 'Worst',
+           'in_double', 'lanczos', 'top_eigenpair', 'worst_krylov']
 
 # %% ../../nbs/models/index.ipynb #2cbc7600
 from .record import RECORD, Record, read_record, record_columns, record_from_config
@@ -16,20 +18,25 @@ from .record import record_of, with_record
 from .pretrained import WEIGHTS, Pretrained, weights_folder
 from .unet import DoubleConv, UNetSR
 from .edsr import EDSR, ResidualBlock
-from .linear import Interpolation, LinearImages, Reported, Spectral, interpolations, is_exact
-from .linear import worst_clamped, worst_linear, worst_spectrum
+from .linear import Enlargement, Interpolation, LinearImages, Reported, Spectral, interpolations
+from .linear import hidden_by_clamping, is_exact, units_of, worst_clamped, worst_linear
+from .linear import worst_quadratic, worst_spectrum
 from .filters import LinearFilter, fit_filter
 from .combine import Blend, SelfEnsemble, projected
 from .zoo import load_network, pretrained_models
 from .forms import SIGMA, Form, as_tensor, entries, is_denoiser, is_session, parse_form
 from .forms import placed, precision_of, required_arguments, run_form, stages, to_float, to_form
+from .krylov import LinearEstimator, ReportedMap, Worst, in_double, lanczos, top_eigenpair
+from .krylov import worst_krylov
 
 # %% ../../nbs/models/index.ipynb #af96eca9
 _all_ = ["RECORD", "Record", "read_record", "record_columns", "record_from_config", "record_of"]
 _all_ += ["with_record", "WEIGHTS", "Pretrained", "weights_folder", "load_network", "pretrained_models"]
 _all_ += ["DoubleConv", "UNetSR", "EDSR", "ResidualBlock", "Interpolation", "interpolations", "is_exact"]
 _all_ += ["LinearImages", "Reported", "Spectral", "worst_clamped", "worst_linear"]
+_all_ += ["Enlargement", "hidden_by_clamping", "units_of", "worst_quadratic"]
 _all_ += ["worst_spectrum", "LinearFilter", "fit_filter"]
 _all_ += ["Blend", "SelfEnsemble", "projected"]
 _all_ += ["SIGMA", "Form", "as_tensor", "entries", "is_denoiser", "is_session", "parse_form", "placed"]
 _all_ += ["precision_of", "required_arguments", "run_form", "stages", "to_float", "to_form"]
+_all_ += ["LinearEstimator", "ReportedMap", "Worst", "in_double", "lanczos", "top_eigenpair", "worst_krylov"]
