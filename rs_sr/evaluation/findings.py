@@ -57,10 +57,14 @@ class Measured:
         return float(chosen.set_index("eps_rel").psnr.loc[eps_rel])
 
 # %% ../../nbs/evaluation/08_findings.ipynb #4799a255
+def _ahead(first: float, second: float) -> float:
+    "Subtract PSNRs; two perfect reconstructions, which are infinite, do not differ."
+    return 0.0 if first == second else first - second
+
 def _say_clean(found: Measured) -> str:
     own, plain = found.psnr(0.0), found.interpolation[0.0]
     return (f"Clean, the model has {own:.2f} dB, the better interpolation {plain:.2f} dB: "
-            f"{own - plain:+.2f} dB.")
+            f"{_ahead(own, plain):+.2f} dB.")
 
 # %% ../../nbs/evaluation/08_findings.ipynb #c46d8c45
 def _say_attacked(found: Measured) -> str:
@@ -71,7 +75,7 @@ def _say_attacked(found: Measured) -> str:
                 f"{lost[0]:g} on: {own:.2f} against {plain:.2f} dB.")
     last = found.radii[-1]
     return ("At every radius tried it stays above interpolation under its exact worst case; "
-            f"at eps_rel {last:g} by {found.psnr(last) - found.interpolation[last]:.2f} dB.")
+            f"at eps_rel {last:g} by {_ahead(found.psnr(last), found.interpolation[last]):.2f} dB.")
 
 # %% ../../nbs/evaluation/08_findings.ipynb #46f052f0
 def _say_impossible(found: Measured) -> str:
@@ -96,8 +100,8 @@ def _say_gain(found: Measured) -> str:
 # %% ../../nbs/evaluation/08_findings.ipynb #ae9b1e5a
 def _say_smoothing(found: Measured, sigma_g: float) -> str:
     last = found.radii[-1]
-    clean = found.psnr(0.0, sigma_g) - found.psnr(0.0)
-    attacked = found.psnr(last, sigma_g) - found.psnr(last)
+    clean = _ahead(found.psnr(0.0, sigma_g), found.psnr(0.0))
+    attacked = _ahead(found.psnr(last, sigma_g), found.psnr(last))
     chance = found.draws[(found.draws.sigma_g == sigma_g) & (found.draws.k == found.k)]["lost (dB)"].iloc[0]
     return (f"Smoothing with sigma_g {sigma_g:g} changes {clean:+.2f} dB clean and {attacked:+.2f} dB at "
             f"eps_rel {last:g}, each under its own attack; "

@@ -19,8 +19,18 @@ class Interval(NamedTuple):
     hi: float  # upper end
     n: int  # photographs
 
+def _of_infinite(values: np.ndarray, level: float, resamples: int, rng: np.random.Generator) -> Interval:
+    "Take mean and interval where some values are infinite; nothing is interpolated between them."
+    if np.isnan(values).any() or {-np.inf, np.inf} <= set(values):
+        raise ValueError("values hold NaN or are infinite both ways, so they have no mean; compare mse instead")
+    means = rng.choice(values, (resamples, len(values))).mean(1)
+    tail = (1 - level) / 2
+    low, high = np.quantile(means, [tail, 1 - tail], method="inverted_cdf")
+    return Interval(values.mean(), low, high, len(values))
+
 def interval(
-    values: Any,  # one number for each photograph: array, list or Series
+    # one number for each photograph: array, list or Series; may be infinite, as the PSNR of equal images
+    values: Any,
     level: float = 0.95,  # confidence
     resamples: int = 2000,  # bootstrap samples of the photographs
     rng: np.random.Generator | None = None,  # draws the samples; None: one with the seed 0
@@ -30,6 +40,8 @@ def interval(
     values = np.asarray(values)
     if values.ndim != 1 or not len(values):
         raise ValueError(f"values must be a list of numbers, got shape {values.shape}")
+    if not np.isfinite(values).all():
+        return _of_infinite(values, level, resamples, rng or np.random.default_rng(0))
     mean = values.mean()
     if len(values) == 1 or np.ptp(values) == 0: return Interval(mean, mean, mean, len(values))
     found = bootstrap((values,), np.mean, confidence_level=level, n_resamples=resamples, method="percentile",
@@ -72,6 +84,14 @@ def intervals(
     found = {radius: interval(part, level, resamples, rng) for radius, part in radii}
     return pd.DataFrame(list(found.values()), index=list(found)).rename_axis("eps_rel")
 
+def _difference(
+    first,  # Series of scores
+    second,  # Series of scores
+):  # -> Series: first minus second, 0 where both are the same, infinite or not
+    "Subtract scores; two perfect reconstructions do not differ."
+    one, two = first.align(second)
+    return (one - two).mask(one == two, 0.0)
+
 def paired_difference(
     first,  # rows of one estimator, one for each photograph and radius, as from `evaluate`
     second,  # rows of the other
@@ -79,9 +99,9 @@ def paired_difference(
 ):  # -> DataFrame as from `intervals`: first minus second, on the photographs that both have
     "Compare two estimators photograph by photograph."
     one, two = _by_photograph(first, metric), _by_photograph(second, metric)
-    difference = (one - two).dropna()
-    if difference.empty: raise ValueError("the two have no photograph in common at any radius")
-    return intervals(difference)
+    gains = _difference(one, two).dropna()
+    if gains.empty: raise ValueError("the two have no photograph in common at any radius")
+    return intervals(gains)
 
 def _by_photograph(frame, metric: str):
     "One value for each radius and photograph."
@@ -99,7 +119,7 @@ def summarise_difference(
     "Compare many estimators with one, photograph by photograph."
     metrics, key = ["psnr", "ssim", "mse"], ["eps_rel", "image"]
     both = frame.merge(rival[[*key, *metrics]], on=key, suffixes=("", "_rival"), validate="many_to_one")
-    return summarise(both.assign(**{m: both[m] - both[f"{m}_rival"] for m in metrics}))
+    return summarise(both.assign(**{m: _difference(both[m], both[f"{m}_rival"]) for m in metrics}))
 
 # %% ../../nbs/evaluation/02_statistics.ipynb #681fd5a4
 def verdict(
