@@ -13,6 +13,7 @@ What the extras are for:
 data: kagglehub fetches ImageNet mini; log: tensorboard shows training curves; all: these and hub;
 hub: huggingface_hub for weights on the Hugging Face Hub (accelerate brings it along today, which nothing here
 relies on);
+deepinv: operators and models of deepinv, which reports, attacks and certificates then take;
 browser: jupyterlab, playwright, nbclient run notebooks as a person would, in a browser;
 dev: nbdev and the versions it needs, smalldocs for the website, ipykernel and nbclient to run notebooks, mypy
 for types, ruff for style, import-linter for the floors of the house; build, twine and readme_renderer make a
@@ -28,7 +29,7 @@ from setuptools import find_packages, setup
 parser = ConfigParser(delimiters=["="])
 parser.read("settings.ini", encoding="utf-8")
 cfg = parser["DEFAULT"]
-extras = {name: cfg[f"{name}_requirements"].split() for name in ("data", "hub", "log", "browser", "dev")}
+extras = {name: cfg[f"{name}_requirements"].split() for name in ("data", "hub", "log", "deepinv", "browser", "dev")}
 extras["all"] = extras["data"] + extras["hub"] + extras["log"]
 source = f"https://raw.githubusercontent.com/{cfg['user']}/{cfg['repo']}/v{cfg['version']}"
 

@@ -97,10 +97,16 @@ class _Size(NamedTuple):
     channels: int
     height: float  # factor
     width: float
+    fixed: tuple[int, ...] = ()  # that of the ground truth, where a measurement is no image
 
     @classmethod
-    def between(cls, y, x): return cls(x.shape[1], x.shape[2] / y.shape[2], x.shape[3] / y.shape[3])
-    def of(self, y): return self.channels, round(self.height * y.shape[2]), round(self.width * y.shape[3])
+    def between(cls, y, x):
+        if y.ndim != 4: return cls(x.shape[1], 1, 1, tuple(x.shape[1:]))
+        return cls(x.shape[1], x.shape[2] / y.shape[2], x.shape[3] / y.shape[3])
+
+    def of(self, y):
+        if self.fixed: return self.fixed
+        return self.channels, round(self.height * y.shape[2]), round(self.width * y.shape[3])
 
 class _Tried(NamedTuple):
     "What a model returned in one form."
@@ -137,7 +143,8 @@ def _run(adapter, y: Tensor, form: Form, place: str | None = None) -> _Tried:
     "Run a model in one form, and read the entry at `place`; None: look for it."
     given = to_form(y if form.container == "tensor" else y.detach(), form, adapter.units)
     scale = float(np.mean(adapter.units.std)) if adapter.units else 1.0
-    output = run_form(adapter.model, given, SIGMA / scale if adapter.denoiser else None)
+    level = adapter.sigma or SIGMA / scale
+    output = run_form(adapter.model, given, level if adapter.denoiser else None)
     if place is None and not _equal(given, to_form(y, form, adapter.units)): adapter.writes = True
     if place: output = entries(output)[place]
     return _pick(adapter, output, y, form)
@@ -165,7 +172,7 @@ def _in_form(adapter, y: Tensor, form: Form, x: Tensor) -> Tensor:
 def _closeness(adapter, form, y: Tensor, x: Tensor) -> float:
     "PSNR of colours, or of a turned grey picture against the turned output, dB; -inf where there is none."
     units = adapter.units
-    if y.shape[1] == 1:
+    if y.shape[1] != 3:
         turned, target = (t.transpose(2, 3) for t in (y, _in_form(adapter, y, form, x)))
         output = _in_form(adapter, turned, form, x.transpose(2, 3))
     else:
@@ -228,11 +235,17 @@ def _tried_all(adapter, y, forms, errors, strict) -> list[_Tried]:
     return found
 
 # %% ../../nbs/evaluation/06_adapter.ipynb #6de67ed7
+def _stages(model, y) -> list[list[Form]]:
+    "List the forms that a model may want; a measurement that is no image has no axes to exchange."
+    found = stages(model, y.shape[1])
+    if y.ndim == 4: return found
+    return [forms for some in found if (forms := [f for f in some if (f.container, f.layout) == ("tensor", "NCHW")])]
+
 def _find(adapter, y, x, form) -> _Tried:
     "Find the first stage of forms in which the model works."
     errors: dict[str, Exception] = {}
     adapter.writes, unfit = False, None
-    todo = [[parse_form(form)]] if form else stages(adapter.model, y.shape[1])
+    todo = [[parse_form(form)]] if form else _stages(adapter.model, y)
     for strict in (form is None, False):
         for forms in todo:
             found = _tried_all(adapter, y, forms, errors, strict)
@@ -293,7 +306,8 @@ def _told(adapter) -> str:
     given = f"one {given} at a time" if form.one else f"{given}s"
     told = f"The model is {_kind(adapter.model)} of {given}"
     if adapter.place: told += f"; it outputs a {adapter.holder}, of which {adapter.place} is taken"
-    if adapter.denoiser: told += f"; as a denoiser it is told a noise of {SIGMA:.0%} of the range of values"
+    if adapter.denoiser: told += f"; as a denoiser it is told a noise of "
+    if adapter.denoiser: told += f"{adapter.sigma:g}" if adapter.sigma else f"{SIGMA:.0%} of the range of values"
     if adapter.writes: told += "; it writes into its input, which is a copy"
     return f"{told}."
 
@@ -307,18 +321,22 @@ class Adapter(nn.Module):
         *,
         units: Normalization | None = None,  # of `y` and `x`; None: bytes are given and returned as they are
         form: str | Form | None = None,  # "tensor NCHW float16", "array HWC uint8", ...; None: tried out
+        # measurements -> what the model is given; None: the measurements themselves
+        before: Callable[[Tensor], Tensor] | None = None,
+        sigma: float = 0.0,  # standard deviation that a denoiser is told; 0: `SIGMA` of the range of values
     ):
         super().__init__()
         self.model, self.units = model, units
         self.training = False  # of the adapter alone; the model stays as it is
-        self.denoiser = is_denoiser(model)
-        self.size = None if x is None else _Size.between(y, x)
+        self.denoiser, self.sigma, self.before = is_denoiser(model), sigma, before
         self.notes: list[str] = []  # sentences on what was found
         with torch.inference_mode(False), frozen(self):
             y, x = y.clone(), None if x is None else x.clone()
-            found = _find(self, y[:1], x if x is None else x[:1], form)
+            with torch.no_grad(): z = before(y) if before else y
+            self.size = None if x is None else _Size.between(z, x)
+            found = _find(self, z[:1], x if x is None else x[:1], form)
             self.place, self.holder = found.place, found.holder
-            self.form = _one_or_many(self, y, found.form)
+            self.form = _one_or_many(self, z, found.form)
             self.no_gradient = ""
             self.no_gradient = _gradient_fault(self, y[:1])  # why there is none; "" where there is one
         self.differentiable = not self.no_gradient
@@ -342,6 +360,7 @@ class Adapter(nn.Module):
         return self._all(y)
 
     def _all(self, y):
+        if self.before: y = self.before(y)
         parts = y.split(1) if self.form.one else (y,)
         return torch.cat([_run(self, part, self.form, self.place).output for part in parts])
 

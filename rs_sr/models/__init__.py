@@ -11,7 +11,7 @@ __all__ = ['RECORD', 'Record', 'read_record', 'record_columns', 'record_from_con
            'SIGMA', 'Form', 'as_tensor', 'entries', 'is_denoiser', 'is_session', 'parse_form', 'placed', 'precision_of',
            'required_arguments', 'run_form', 'stages', 'to_float', 'to_form', 'LinearEstimator', 'ReportedMap', 'Worst',
            'in_double', 'lanczos', 'top_eigenpair', 'worst_krylov', 'Reconstructor', 'Tiled', 'load_estimator',
-           'tile_starts', 'tile_weights']
+           'tile_starts', 'tile_weights', 'Knowing', 'wants_physics']
 
 # %% ../../nbs/models/index.ipynb #2cbc7600
 from .record import RECORD, Record, read_record, record_columns, record_from_config
@@ -30,6 +30,7 @@ from .forms import placed, precision_of, required_arguments, run_form, stages, t
 from .krylov import LinearEstimator, ReportedMap, Worst, in_double, lanczos, top_eigenpair
 from .krylov import worst_krylov
 from .reconstructor import Reconstructor, Tiled, load_estimator, tile_starts, tile_weights
+from .forms import Knowing, wants_physics
 
 # %% ../../nbs/models/index.ipynb #af96eca9
 _all_ = ["RECORD", "Record", "read_record", "record_columns", "record_from_config", "record_of"]
@@ -44,3 +45,4 @@ _all_ += ["SIGMA", "Form", "as_tensor", "entries", "is_denoiser", "is_session", 
 _all_ += ["precision_of", "required_arguments", "run_form", "stages", "to_float", "to_form"]
 _all_ += ["LinearEstimator", "ReportedMap", "Worst", "in_double", "lanczos", "top_eigenpair", "worst_krylov"]
 _all_ += ["Reconstructor", "Tiled", "load_estimator", "tile_starts", "tile_weights"]
+_all_ += ["Knowing", "wants_physics"]

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['SIGMA', 'Form', 'parse_form', 'to_form', 'entries', 'as_tensor', 'placed', 'to_float', 'is_session',
-           'required_arguments', 'is_denoiser', 'run_form', 'precision_of', 'stages']
+           'required_arguments', 'is_denoiser', 'wants_physics', 'run_form', 'Knowing', 'precision_of', 'stages']
 
 # %% ../../nbs/models/08_forms.ipynb #7ffd79fb
 import inspect
@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
-from ..physics import Normalization
+from ..physics import DeepinvPhysics, Normalization, is_deepinv, to_deepinv
 from ..runtime import modules_in
 
 # %% ../../nbs/models/08_forms.ipynb #21d0b24f
@@ -140,28 +140,38 @@ def is_session(
     "Recognise an ONNX Runtime session."
     return callable(getattr(model, "run", None)) and callable(getattr(model, "get_inputs", None))
 
-def required_arguments(
-    model: Any,  # a module, a function or an object
-) -> list[str]:  # names, without the first
-    "List the positional arguments without defaults that follow the measurement."
-    if is_session(model): return [given.name for given in model.get_inputs()[1:]]
+def _parameters(model: Any) -> list[inspect.Parameter]:
+    "List the parameters of a call, without the first positional one."
     target = model.forward if isinstance(model, nn.Module) else model
     try: parameters = list(inspect.signature(target).parameters.values())
     except (TypeError, ValueError): return []
     positional = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
-    positional = positional[1:]
-    named = [p for p in parameters if p.kind == p.KEYWORD_ONLY and p.default is p.empty]
-    return [p.name for p in positional if p.default is p.empty] + [p.name for p in named]
+    return positional[1:] + [p for p in parameters if p.kind == p.KEYWORD_ONLY]
 
+def required_arguments(
+    model: Any,  # a module, a function or an object
+) -> list[str]:  # names, without the first
+    "List the arguments without defaults that follow the measurement."
+    if is_session(model): return [given.name for given in model.get_inputs()[1:]]
+    return [p.name for p in _parameters(model) if p.default is p.empty]
+
+# %% ../../nbs/models/08_forms.ipynb #8eaa166a
 def is_denoiser(
     model: Any,  # a module, a function or an object
 ) -> bool:  # True: it is called with a measurement and a standard deviation
     "Tell whether a model needs a noise level; refuse any other argument that it needs."
     needed = required_arguments(model)
-    if not needed: return False
+    if not needed or is_deepinv(model, "Denoiser"): return is_deepinv(model, "Denoiser")
     if len(needed) == 1 and needed[0] in _LEVELS: return True
+    if needed == ["physics"]: raise ValueError("the model needs the operator; give physics=...")
     bound = ", ".join(f"{name}=..." for name in needed)
     raise ValueError(f"the model also needs {', '.join(needed)}; bind it: functools.partial(model, {bound})")
+
+def wants_physics(
+    model: Any,  # a module, a function or an object
+) -> bool:  # True: it has an argument of the name `physics`
+    "Tell whether a model is called with the operator."
+    return not is_session(model) and any(p.name == "physics" for p in _parameters(model))
 
 # %% ../../nbs/models/08_forms.ipynb #83482890
 def run_form(
@@ -172,8 +182,29 @@ def run_form(
     "Call a model."
     if is_session(model): return model.run(None, {model.get_inputs()[0].name: given})
     if sigma is None: return model(given)
+    if is_deepinv(model, "Denoiser"): return model(given, sigma)  # whatever the name of that argument
     named = required_arguments(model)[0]
     return model(given, **{named: sigma})
+
+# %% ../../nbs/models/08_forms.ipynb #58528db7
+class Knowing(nn.Module):
+    "A model of a measurement and an operator, as a model of the measurement alone."
+    def __init__(self,
+        model: Any,  # called as model(y, physics=...)
+        physics: Any,  # any operator
+    ):
+        super().__init__()
+        self.model = model
+        foreign = any(c.__module__.partition(".")[0] == "deepinv" for c in type(model).__mro__)
+        given = foreign or isinstance(physics, DeepinvPhysics)
+        self.restored = physics.restored if isinstance(physics, DeepinvPhysics) else None
+        self.physics = to_deepinv(physics) if given else physics
+
+    def forward(self,
+        y: Tensor,  # measurements, (B, ...), real
+    ) -> Any:  # whatever the model returns
+        "Run the model."
+        return self.model(y if self.restored is None else self.restored(y), physics=self.physics)
 
 # %% ../../nbs/models/08_forms.ipynb #f60f0757
 def precision_of(

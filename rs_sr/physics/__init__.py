@@ -8,7 +8,8 @@ __all__ = ['IMAGENET_MINI', 'Normalization', 'eps_from_rel', 'grey_levels', 'rel
            'project_to_range', 'projection_matrix', 'LinearPhysics', 'Physics', 'adjoint_error', 'measure', 'noise_of',
            'operator_norm', 'plain', 'project_onto_range', 'pseudo_inverse_error', 'sensor_noise', 'to_image', 'Axis',
            'Downsampling', 'GaussianBlur', 'Separable', 'Denoising', 'Inpainting', 'Blur', 'motion_blur',
-           'motion_kernel', 'KINDS', 'known_physics', 'parse_physics', 'spec_of']
+           'motion_kernel', 'KINDS', 'known_physics', 'parse_physics', 'spec_of', 'DeepinvPhysics', 'from_deepinv',
+           'import_deepinv', 'is_deepinv', 'to_deepinv']
 
 # %% ../../nbs/physics/index.ipynb #4ccfee66
 from .units import IMAGENET_MINI, Normalization, convert_eps_rel, eps_from_rel
@@ -21,6 +22,7 @@ from .separable import Axis, Downsampling, GaussianBlur, Separable
 from .masks import Denoising, Inpainting
 from .blur import Blur, motion_blur, motion_kernel
 from .names import KINDS, known_physics, parse_physics, spec_of
+from .deepinv import DeepinvPhysics, from_deepinv, import_deepinv, is_deepinv, to_deepinv
 
 # %% ../../nbs/physics/index.ipynb #d07236f4
 _all_ = ["IMAGENET_MINI", "Normalization", "eps_from_rel", "grey_levels", "rel_from_eps"]
@@ -31,3 +33,4 @@ _all_ += ["LinearPhysics", "Physics", "adjoint_error", "measure", "noise_of", "o
 _all_ += ["plain", "project_onto_range", "pseudo_inverse_error", "sensor_noise", "to_image"]
 _all_ += ["Axis", "Downsampling", "GaussianBlur", "Separable", "Denoising", "Inpainting"]
 _all_ += ["Blur", "motion_blur", "motion_kernel", "KINDS", "known_physics", "parse_physics", "spec_of"]
+_all_ += ["DeepinvPhysics", "from_deepinv", "import_deepinv", "is_deepinv", "to_deepinv"]

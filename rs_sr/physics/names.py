@@ -9,6 +9,7 @@ __all__ = ['KINDS', 'known_physics', 'parse_physics', 'spec_of']
 from collections.abc import Callable
 from typing import Any
 from .blur import motion_blur
+from .deepinv import from_deepinv, is_deepinv
 from .masks import Denoising, Inpainting
 from .operators import LinearPhysics, Physics
 from .separable import Downsampling, GaussianBlur
@@ -48,9 +49,11 @@ def _made(spec: str) -> Physics:
     except TypeError: raise ValueError("there are too many settings") from None
 
 def parse_physics(
-    physics: Any,  # "downsampling:2", "blur:1.6,noise=0.02", ...; an operator is returned as it is
+    # "downsampling:2", "blur:1.6,noise=0.02", ...; or an operator, which is returned, deepinv's in our form
+    physics: Any,
 ) -> Any:  # a LinearPhysics
     "Make an operator from its name."
+    if is_deepinv(physics): return from_deepinv(physics)
     if not isinstance(physics, str):
         if isinstance(physics, LinearPhysics): return physics
         kind = type(physics).__name__
