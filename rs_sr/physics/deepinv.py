@@ -34,7 +34,7 @@ def _noise_of(physics: Any) -> float:
     model = getattr(physics, "noise_model", None)
     kind = type(model).__name__
     if model is None or kind == "ZeroNoise" or isinstance(model, nn.Identity): return 0.0
-    sigma = getattr(model, "sigma", None)
+    sigma: Any = getattr(model, "sigma", None)
     if kind == "GaussianNoise" and torch.as_tensor(sigma).numel() == 1: return round(float(sigma), 7)
     what = "one standard deviation for each image" if kind == "GaussianNoise" else kind
     raise ValueError(f"the noise of a measurement must be Gaussian with one standard deviation, got {what}; "
@@ -98,7 +98,7 @@ def _image_size(physics: Any) -> tuple[int, ...] | None:
     for part in getattr(physics, "physics_list", ()):
         if (inner := _image_size(part)) is not None: return inner
     if width := getattr(physics, "img_width", None): return 1, int(width), int(width)
-    mask = getattr(physics, "mask", None)
+    mask: Any = getattr(physics, "mask", None)
     known = isinstance(mask, Tensor) and mask.ndim == 4 and min(mask.shape[-2:]) > 1
     return tuple(mask.shape[1:]) if known else None
 
@@ -110,6 +110,8 @@ def _try_out(physics: Any, y: Tensor):
 # %% ../../nbs/physics/07_deepinv.ipynb #a2660a8c
 class DeepinvPhysics(Physics):
     "A linear operator of deepinv, with real measurements."
+    original: Any
+
     def __init__(self,
         original: nn.Module,  # a `deepinv.physics.LinearPhysics`; left as it is
     ):
