@@ -37,6 +37,9 @@ def rs_sr_train(
     # where options that are not given come from: default, thesis (settings of its code) or thesis-text
     preset: str = "default",
     scale: int = 2,  # downsampling factor of the photographs
+    # another measurement: blur:1.6,noise=0.02, inpainting:0.5, downsampling:2:small, denoising,noise=0.1,
+    # motion:9:30; not given: downsampling:SCALE
+    physics: str | None = None,
     sigma_f: float = 0.1,  # std of the training noise, model units
     # lowest noise level, from which to sigma_f each photograph draws its own; not given: always sigma_f
     sigma_low: float | None = None,

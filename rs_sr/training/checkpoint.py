@@ -55,6 +55,7 @@ def save_checkpoint(
 # %% ../../nbs/training/03_checkpoint.ipynb #da0ad785
 def _refuse_other(path, was, now, free):
     "Raise if two runs differ in a setting that is not free."
+    was = {"physics": None} | was  # older runs knew one measurement only
     common = [name for name in now if name in was and name not in free]
     differ = [f"{name} was {was[name]!r}, is {now[name]!r}" for name in common if was[name] != now[name]]
     if differ:

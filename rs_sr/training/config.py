@@ -4,12 +4,13 @@
 
 # %% auto #0
 __all__ = ['METHODS', 'CHOICES', 'RULES', 'NOISY', 'ATTACKED', 'USED_WHEN', 'PRESETS', 'Rule', 'check_settings', 'TrainConfig',
-           'unused_settings']
+           'operator_of', 'unused_settings']
 
 # %% ../../nbs/training/01_config.ipynb #2faf94d5
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
+from ..physics import LinearPhysics, parse_physics, spec_of
 
 # %% ../../nbs/training/01_config.ipynb #06a3db36
 METHODS = ("standard", "noise", "adversarial", "smooth-adversarial", "denoiser")
@@ -72,6 +73,8 @@ class TrainConfig:
     out: str  # folder for checkpoint, log and weights
     method: str = "noise"  # "standard", "noise", "adversarial", "smooth-adversarial" or "denoiser"
     scale: int = 2  # downsampling factor
+    # name of another operator, such as "blur:1.6,noise=0.02"; None: "downsampling:SCALE"
+    physics: str | None = None
     sigma_f: float = 0.1  # std of the training noise, model units; of the methods with noise
     # lowest noise level: each photograph's own is drawn evenly between it and sigma_f; None: all sigma_f
     sigma_low: float | None = None
@@ -112,6 +115,21 @@ class TrainConfig:
     def __post_init__(self):
         object.__setattr__(self, "features", tuple(self.features))
         check_settings(self)
+        if self.physics is not None: _plain_name(self)
+
+# %% ../../nbs/training/01_config.ipynb #a344bec6
+def operator_of(
+    config: TrainConfig,
+) -> LinearPhysics:  # of the measurements
+    "Make the operator of a run."
+    return parse_physics(config.physics or f"downsampling:{config.scale}")
+
+def _plain_name(config):
+    "Give an operator one name: super-resolution as in the thesis is a scale."
+    physics = parse_physics(config.physics)
+    scale, name = getattr(physics, "scale", config.scale), spec_of(physics)
+    object.__setattr__(config, "scale", scale)
+    object.__setattr__(config, "physics", None if name == f"downsampling:{scale}" else name)
 
 # %% ../../nbs/training/01_config.ipynb #e6551db1
 NOISY = ("noise", "smooth-adversarial", "denoiser")  # methods that add noise

@@ -22,21 +22,25 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from torch import Tensor, nn
-from ..data import SRDataset, sample_photos
+from ..data import PairDataset, Pairs, sample_photos
 from ..metrics import psnr, ssim
 from ..models import Pretrained
-from ..physics import Projection
+from ..physics import noise_of, spec_of, to_image
 from rs_sr.runtime import (atomic, check_folder, frozen, generator, kept_memory, progress, provenance,
     writing)
 from .checkpoint import load_checkpoint, not_finite, save_checkpoint
-from .config import ATTACKED, TrainConfig
-from .step import batches, learning_rate, make_network, perturb, prepare, training_step
+from .config import ATTACKED, TrainConfig, operator_of
+from .step import batches, learning_rate, make_network, perturb, prepare, seen, training_step
 
 # %% ../../nbs/training/04_loop.ipynb #203e362b
+def _clean(config, y):
+    "What a network sees without an attack; a measurement without noise lies in the range already."
+    return seen(config, y) if noise_of(operator_of(config)) else to_image(operator_of(config), y)
+
 def validate(
     config: TrainConfig,  # what "perturbed" means
     model: nn.Module,  # left as found
-    pairs: SRDataset,  # validation pairs
+    pairs: Pairs,  # validation pairs
     device: torch.device | str = "cpu",  # where to compute
 ) -> dict:  # psnr (dB) and ssim on clean, psnr_perturbed on perturbed measurements: means over images
     "Measure a network on validation photographs."
@@ -46,11 +50,10 @@ def validate(
         for start in range(0, len(pairs), 16):
             y, x = pairs.batch(range(start, min(start + 16, len(pairs))), device)
             worse = perturb(config, model, y, x, generator(device, start))
-            if config.projected: worse = Projection(config.scale)(worse)
-            target = pixels(y if config.method == "denoiser" else x)
+            target = pixels(to_image(operator_of(config), y) if config.method == "denoiser" else x)
             with torch.no_grad():
-                clean = pixels(model(y))
-                perturbed = clean if worse is y else pixels(model(worse))
+                clean = pixels(model(_clean(config, y)))
+                perturbed = clean if worse is y else pixels(model(seen(config, worse)))
             measured = [psnr(clean, target), ssim(clean, target), psnr(perturbed, target)]
             rows.append(torch.stack(measured, 1).cpu())
     return dict(zip(("psnr", "ssim", "psnr_perturbed"), torch.cat(rows).mean(0).tolist()))
@@ -126,15 +129,17 @@ class RunLog:
 # %% ../../nbs/training/04_loop.ipynb #db54067d
 def _validation(config, root, split):
     "Open photographs for validation, at the largest crop that fits scale and photographs."
-    try: return SRDataset(root, config.scale, 160 - 160 % config.scale, split=split)
-    except ValueError: return SRDataset(root, config.scale, config.crop, split=split)
+    physics = operator_of(config)
+    side = 160 - 160 % getattr(physics, "multiple", 1)
+    try: return PairDataset(root, physics, side, split=split)
+    except ValueError: return PairDataset(root, physics, config.crop, split=split)
 
 def _open(config):
     "Open the photographs for training and for validation."
     root = Path(config.data)
     layout = (root/"train").is_dir()
-    train_set = SRDataset(
-        root, config.scale, crop=config.crop, region=config.region and max(config.region, config.crop),
+    train_set = PairDataset(
+        root, operator_of(config), crop=config.crop, region=config.region and max(config.region, config.crop),
         train=config.augment, split="train" if layout else None, seed=config.seed,
     )
     if layout and any((root/split).is_dir() for split in ("val", "test")):
@@ -323,7 +328,7 @@ def train(
     workers = run.workers
     ahead = workers.device.type == "cuda"
     pairs = batches(run.pairs, config, run.done, run.total, workers.device, share=workers.share, ahead=ahead)
-    name = f"{config.method} x{config.scale}"
+    name = f"{config.method} {spec_of(operator_of(config))}"
     bar = progress(desc=name, unit="step", total=run.total, initial=run.done, delay=0)
     with kept_memory(), bar, _saved_when_interrupted(run):
         for epoch, y, x in pairs:
