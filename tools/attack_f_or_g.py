@@ -13,7 +13,7 @@ from typing import NamedTuple
 from torch import Tensor
 from torch.nn import Module
 
-from rs_sr.attacks import cosine_steps, pgd, smooth_pgd, squared_error
+from rs_sr.attacks import pgd, smooth_pgd, squared_error
 from rs_sr.data import SRDataset
 from rs_sr.evaluation import smooth
 from rs_sr.metrics import mse, psnr, ssim
@@ -54,9 +54,9 @@ def attacked(way: Way, g: SmoothedModel, y: Tensor, x: Tensor, eps: float) -> Te
     "Attack one photograph."
     n, rng = way.steps, generator("cpu", 0)
     if way.attack == "none": return y
-    if way.attack == "pgd" and n == 10: return pgd(g.base, y, x, eps, steps=n, generator=rng)
-    falling = cosine_steps(eps, n)
-    if way.attack == "pgd": return pgd(g.base, y, x, eps, steps=n, step_size=falling, random_start=False)
+    if way.attack == "pgd" and n == 10:
+        return pgd(g.base, y, x, eps, steps=n, step_size="constant", random_start=True, generator=rng)
+    if way.attack == "pgd": return pgd(g.base, y, x, eps, steps=n)
     if way.attack == "smooth_pgd": return smooth_pgd(g, y, x, eps, k=way.attack_k, steps=n, generator=rng)
     loss = thesis_loss if way.attack == WRONG else None
     return smooth_pgd(g, y, x, eps, k=way.attack_k, steps=n, step_size=2.5 * eps / n, check=0, loss=loss,

@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from rs_sr.attacks import apgd, cosine_steps, pgd, project, random_direction, squared_error
+from rs_sr.attacks import apgd, pgd, project, random_direction, squared_error
 from rs_sr.data import SRDataset
 from rs_sr.metrics import mse, psnr, ssim
 from rs_sr.models import UNetSR
@@ -61,9 +61,10 @@ def attacked(attack: str, model: nn.Module, y: Tensor, x: Tensor, eps: float, pa
     rng = torch.Generator().manual_seed(SEED)
     if attack == "none": return y
     if attack == "random_direction": return random_direction(y, eps, rng)
-    if attack == "pgd": return pgd(model, y, x, eps, steps=passes, best=False, generator=rng)
-    if attack == "pgd cosine":
-        return pgd(model, y, x, eps, steps=passes, random_start=False, step_size=cosine_steps(eps, passes))
+    if attack == "pgd":
+        thesis = dict(step_size="constant", random_start=True, best=False, generator=rng)
+        return pgd(model, y, x, eps, steps=passes, **thesis)
+    if attack == "pgd cosine": return pgd(model, y, x, eps, steps=passes)
     if attack == "apgd": return apgd(model, y, x, eps, steps=passes, generator=rng)
     return outside_apgd(model, y, x, eps, passes)
 

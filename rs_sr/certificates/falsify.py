@@ -111,7 +111,7 @@ def attacks_on(
     yield "none", y
     yield "random_direction", random_direction(y, radius, generator)
     yield "top_singular_direction", top_singular_direction(g, y, radius, x, k=attack_k, generator=generator)
-    on_f = pgd(model, y, x, radius, steps=steps, generator=generator)
+    on_f = pgd(model, y, x, radius, steps=steps, step_size="constant", random_start=True, generator=generator)
     yield "pgd", on_f
     yield "smooth_pgd", smooth_pgd(g, y, x, radius, start=on_f, **on_g)
     yield "smooth_pgd_draws", smooth_pgd(g, y, x, radius, objective="draws", **on_g)

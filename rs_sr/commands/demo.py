@@ -73,7 +73,8 @@ def _teaser(models, levels, dataset, image, eps_rel, k, path, seed):
     y, x = dataset.batch([dataset.names.index(image)], device_of(models))
     pictures = {"LR": pixels(y)}
     for name, model in models.items():
-        attacked = pgd(model, y, x, eps_from_rel(eps_rel, y), generator=generator(y.device, seed))
+        attacked = pgd(model, y, x, eps_from_rel(eps_rel, y), step_size="constant", random_start=True,
+                       generator=generator(y.device, seed))
         pictures.setdefault("attacked LR", pixels(attacked))
         pictures[_label(name, levels[name])] = smooth(model, attacked, levels[name], k, dataset, seed).cpu()
     figure = plot_reconstructions([(f"eps_rel {eps_rel:g}", pictures)], [pixels(x)])

@@ -62,7 +62,8 @@ def attack_batch(
     if attack == "none": return y, None
     if attack == "exact": return inside_ball(cast(Any, model).attack(y, x, eps), y, eps), None
     if attack == "pgd":
-        found: Any = pgd(model, y, x, eps, steps=steps, generator=generator, return_output=return_output)
+        found: Any = pgd(model, y, x, eps, steps=steps, step_size="constant", random_start=True,
+                         generator=generator, return_output=return_output)
         return found if return_output else (found, None)
     g = SmoothedModel(model, sigma_g, attack_k) if sigma_g else model
     with _repeatable(y, generator.initial_seed()):

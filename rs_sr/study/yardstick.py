@@ -9,6 +9,7 @@ __all__ = ['PART', 'batch_statistics', 'half_attack', 'measured', 'measured_as_t
 # %% ../../nbs/study/09_yardstick.ipynb #2312770f
 from collections.abc import Callable
 from copy import deepcopy
+from functools import partial
 from typing import Any
 import torch
 from torch import Tensor, nn
@@ -87,7 +88,8 @@ def _reconstructed(f: nn.Module, y: Tensor, x: Tensor, eps_rel: float) -> Tensor
     with torch.no_grad(), frozen(f, y):
         for i in range(0, len(y), PART):
             z, truth = y[i:i + PART], x[i:i + PART]
-            found.append(f(pgd(f, z, truth, eps, generator=noise) if eps_rel else z))
+            if eps_rel: z = pgd(f, z, truth, eps, step_size="constant", random_start=True, generator=noise)
+            found.append(f(z))
     return torch.cat(found)
 
 def _reconstructed_as_a_batch(f: nn.Module, y: Tensor, x: Tensor, eps_rel: float, attack: Callable) -> Tensor:
@@ -107,7 +109,8 @@ def measured_in_four_ways(
     "Measure a network from our way to the thesis's, one change at a time."
     y, x = pairs.batch(list(images))
     rows = [{"way": "ours", **measured(_reconstructed(f, y, x, eps_rel), x, pairs)}]
-    for way, attack in (("training mode", pgd), ("half attack", half_attack)):
+    usual = partial(pgd, step_size="constant", random_start=True)
+    for way, attack in (("training mode", usual), ("half attack", half_attack)):
         x_hat = _reconstructed_as_a_batch(f, y, x, eps_rel, attack)
         rows.append({"way": way, **measured(x_hat, x, pairs)})
     return [*rows, {"way": "thesis", **measured_as_the_thesis(x_hat, x)}]

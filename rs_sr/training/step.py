@@ -98,7 +98,7 @@ def _attack(config, model, y, x, generator):
         draw = int(torch.randint(2**31, (), generator=generator, device=y.device))
         model = SmoothedModel(model, config.sigma_f, config.attack_draws, seed=draw)
     eps = eps_from_rel(config.eps_rel, y)
-    size = None if config.attack_step is None else config.attack_step * eps
+    size = "constant" if config.attack_step is None else config.attack_step * eps
     start = config.attack_start == "random"
     return pgd(
         model, y, x, eps, steps=config.attack_steps, step_size=size,
