@@ -11,7 +11,9 @@ __all__ = ['RECORD', 'Record', 'read_record', 'record_columns', 'record_from_con
            'SIGMA', 'Form', 'as_tensor', 'entries', 'is_denoiser', 'is_session', 'parse_form', 'placed', 'precision_of',
            'required_arguments', 'run_form', 'stages', 'to_float', 'to_form', 'LinearEstimator', 'ReportedMap', 'Worst',
            'in_double', 'lanczos', 'top_eigenpair', 'worst_krylov', 'Reconstructor', 'Tiled', 'load_estimator',
-           'tile_starts', 'tile_weights', 'Knowing', 'wants_physics']
+           'tile_starts', 'tile_weights', 'Knowing', 'wants_physics', 'Frequencies', 'FrequencyFilter',
+           'SeparableEstimator', 'axes_of', 'cosines', 'frequencies', 'PhysicsEstimator', 'PseudoInverse', 'Tikhonov',
+           'conjugate_gradients', 'fit_tikhonov', 'roughness', 'worst_error']
 
 # %% ../../nbs/models/index.ipynb #2cbc7600
 from .record import RECORD, Record, read_record, record_columns, record_from_config
@@ -31,6 +33,9 @@ from .krylov import LinearEstimator, ReportedMap, Worst, in_double, lanczos, top
 from .krylov import worst_krylov
 from .reconstructor import Reconstructor, Tiled, load_estimator, tile_starts, tile_weights
 from .forms import Knowing, wants_physics
+from .filters import Frequencies, FrequencyFilter, SeparableEstimator, axes_of, cosines, frequencies
+from .tikhonov import PhysicsEstimator, PseudoInverse, Tikhonov, conjugate_gradients, fit_tikhonov
+from .tikhonov import roughness, worst_error
 
 # %% ../../nbs/models/index.ipynb #af96eca9
 _all_ = ["RECORD", "Record", "read_record", "record_columns", "record_from_config", "record_of"]
@@ -46,3 +51,6 @@ _all_ += ["precision_of", "required_arguments", "run_form", "stages", "to_float"
 _all_ += ["LinearEstimator", "ReportedMap", "Worst", "in_double", "lanczos", "top_eigenpair", "worst_krylov"]
 _all_ += ["Reconstructor", "Tiled", "load_estimator", "tile_starts", "tile_weights"]
 _all_ += ["Knowing", "wants_physics"]
+_all_ += ["Frequencies", "FrequencyFilter", "SeparableEstimator", "axes_of", "cosines", "frequencies"]
+_all_ += ["PhysicsEstimator", "PseudoInverse", "Tikhonov", "conjugate_gradients", "fit_tikhonov"]
+_all_ += ["roughness", "worst_error"]
