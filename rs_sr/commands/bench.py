@@ -7,7 +7,7 @@ __all__ = ['rs_sr_bench']
 
 # %% ../../nbs/commands/10_bench.ipynb #1cd5fff5
 from fastcore.script import store_true
-from .shared import Rule, at_least, choose_device, say_files, table_file, with_rules
+from .shared import Rule, at_least, choose_device, say_files, with_rules
 
 # %% ../../nbs/commands/10_bench.ipynb #420d5343
 _QUICK = "smooth,pgd,tune,train,processes,floor"  # all but memory
@@ -36,10 +36,11 @@ def rs_sr_bench(
 ):
     "Compare the library with the thesis's way of computing, in turns, and both with the machine's limit."
     from rs_sr.benchmark import WORKS, Bench, bench, bench_table
+    from rs_sr.runtime import check_table_file
     chosen = works.split(",")
     unknown = sorted(set(chosen) - set(WORKS))
     if unknown: raise ValueError(f"works must be among {', '.join(WORKS)}, got {', '.join(unknown)}")
-    path = table_file(out)
+    path = check_table_file(out)
     at_least(1, rounds=rounds, images=images)
     at_least(0, tune_images=tune_images, seed=seed)
     setup = Bench(data, str(choose_device(device)), rounds, images, tune_images, seed, compile)

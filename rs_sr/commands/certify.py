@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from fastcore.script import store_true
 from .shared import Rule, at_least, choose_device, load_models, parse_numbers, say_files
-from .shared import table_file, with_rules
+from .shared import with_rules
 
 # %% ../../nbs/commands/07_certify.ipynb #1dfe64e0
 def _radii(text) -> Callable:
@@ -88,7 +88,8 @@ def rs_sr_certify(
     "Certify smoothed networks against every perturbation within radii, alongside interpolation."
     from rs_sr.certificates import certificate_text, certify_dataset
     from rs_sr.data import SRDataset
-    path, where = table_file(out), choose_device(device)
+    from rs_sr.runtime import check_table_file
+    path, where = check_table_file(out), choose_device(device)
     reach = _radii(radii)
     at_least(1, scale=scale, crop=crop, k=k, draws=draws, steps=steps)
     at_least(0, images=images, attack_images=attack_images, seed=seed)

@@ -8,7 +8,7 @@ __all__ = ['DEMO', 'demo_table', 'rs_sr_demo']
 # %% ../../nbs/commands/01_demo.ipynb #786887ae
 from pathlib import Path
 from typing import Any
-from .shared import at_least, choose_device, load_models, output_folder, parse_numbers
+from .shared import at_least, choose_device, load_models, parse_numbers
 from .shared import save_table, say_files
 
 # %% ../../nbs/commands/01_demo.ipynb #a1d9396c
@@ -93,7 +93,8 @@ def rs_sr_demo(
     "Attack and smooth the shipped networks on the embedded photographs: a table and a figure."
     from rs_sr.data import SRDataset, sample_photos
     from rs_sr.evaluation import summarise
-    folder, where = output_folder(out), choose_device(device)
+    from rs_sr.runtime import check_folder
+    folder, where = check_folder(out), choose_device(device)
     radii = parse_numbers(eps_rel, "eps_rel", low=0)
     at_least(0, seed=seed)
     if k < 2 or k % 2: raise ValueError(f"k must be even and at least 2, got {k}")

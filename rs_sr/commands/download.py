@@ -6,7 +6,7 @@
 __all__ = ['rs_sr_download']
 
 # %% ../../nbs/commands/02_download.ipynb #b90ec94d
-from .shared import output_folder, say_files
+from .shared import say_files
 
 # %% ../../nbs/commands/02_download.ipynb #d8665c52
 def rs_sr_download(
@@ -14,4 +14,5 @@ def rs_sr_download(
 ):
     "Download ImageNet mini from Kaggle; needs pip install 'rs_sr[data]'."
     from rs_sr.data import download_imagenet_mini
-    say_files(photographs=download_imagenet_mini(output_folder(dest)))
+    from rs_sr.runtime import check_folder
+    say_files(photographs=download_imagenet_mini(check_folder(dest)))

@@ -7,7 +7,7 @@ __all__ = ['rs_sr_evaluate']
 
 # %% ../../nbs/commands/04_evaluate.ipynb #ee1865c4
 from .shared import Rule, at_least, choose_device, load_models, parse_numbers, say_files
-from .shared import table_file, with_rules
+from .shared import with_rules
 
 # %% ../../nbs/commands/04_evaluate.ipynb #934830af
 def _smoothed(options) -> bool:
@@ -70,8 +70,8 @@ def rs_sr_evaluate(
     "Attack networks and their smoothed versions, image by image, alongside interpolation."
     from rs_sr.data import SRDataset, sample_photos
     from rs_sr.evaluation import evaluate
-    from rs_sr.runtime import is_main_process
-    path = table_file(out)
+    from rs_sr.runtime import check_table_file, is_main_process
+    path = check_table_file(out)
     at_least(1, scale=scale, crop=crop, steps=steps, k=k, attack_k=attack_k, batch_size=batch_size)
     at_least(0, images=images, seed=seed)
     radii, where = parse_numbers(eps_rel, "eps_rel", low=0), choose_device(device)

@@ -8,7 +8,7 @@ __all__ = ['rs_sr_leaderboard']
 # %% ../../nbs/commands/08_leaderboard.ipynb #79220ba7
 from typing import Any
 from fastcore.script import store_true
-from .shared import Rule, at_least, choose_device, parse_numbers, say_files, table_file
+from .shared import Rule, at_least, choose_device, parse_numbers, say_files
 from .shared import with_rules
 
 # %% ../../nbs/commands/08_leaderboard.ipynb #9f5f19d1
@@ -47,9 +47,9 @@ def rs_sr_leaderboard(
 ):
     "Attack a list of defences with everything there is, next to interpolation."
     from rs_sr.data import SRDataset
-    from rs_sr.runtime import is_main_process
+    from rs_sr.runtime import check_table_file, is_main_process
     from rs_sr.study import rank, ranking, read_defences
-    path, where = table_file(out), choose_device(device)
+    path, where = check_table_file(out), choose_device(device)
     at_least(1, crop=crop, steps=steps, smooth_steps=smooth_steps, attack_k=attack_k, batch_size=batch_size)
     at_least(0, images=images, seed=seed)
     listed, radii = read_defences(defences), parse_numbers(eps_rel, "eps_rel", low=0)

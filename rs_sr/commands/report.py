@@ -7,7 +7,7 @@ __all__ = ['rs_sr_report']
 
 # %% ../../nbs/commands/05_report.ipynb #0d73acc6
 from fastcore.script import store_true
-from .shared import Rule, at_least, choose_device, output_folder, parse_numbers, say_files
+from .shared import Rule, at_least, choose_device, parse_numbers, say_files
 from .shared import with_rules
 
 # %% ../../nbs/commands/05_report.ipynb #efece292
@@ -56,7 +56,8 @@ def rs_sr_report(
     "Attack and smooth a restoration model of any kind, and write a report on it."
     from rs_sr.data import SRDataset, sample_photos
     from rs_sr.evaluation import load_model, robustness_report
-    folder, where = output_folder(out), choose_device(device)
+    from rs_sr.runtime import check_folder
+    folder, where = check_folder(out), choose_device(device)
     at_least(1, scale=scale, crop=crop, k=k, steps=steps)
     at_least(80, passes=passes)
     at_least(0, images=images, seed=seed)

@@ -4,14 +4,13 @@
 
 # %% auto #0
 __all__ = ['command_parser', 'Rule', 'with_rules', 'refuse_idle', 'given_options', 'run_command', 'parse_numbers', 'at_least',
-           'short_names', 'load_models', 'choose_device', 'table_file', 'output_folder', 'save_table', 'say_files']
+           'short_names', 'load_models', 'choose_device', 'save_table', 'say_files']
 
 # %% ../../nbs/commands/00_shared.ipynb #fd394fb2
 import argparse
 import inspect
 import os
 import sys
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import UnionType
@@ -206,38 +205,6 @@ def choose_device(
     if device.type == "cuda" and device.index is None:
         return torch.device("cuda", int(os.environ.get("LOCAL_RANK", 0)))
     return device
-
-# %% ../../nbs/commands/00_shared.ipynb #5d06f4a1
-def _writable(path):
-    "Raise if a file or folder cannot be made at a path; nothing stays behind."
-    there = next(p for p in (path, *path.absolute().parents) if p.exists())
-    there = there.parent if there == path and path.is_file() else there
-    if not there.is_dir(): raise ValueError(f"out cannot be {path}: {there} is a file, not a folder")
-    try: tempfile.TemporaryFile(dir=there).close()
-    except OSError as error:
-        raise ValueError(f"out cannot be {path}: {there} is not writable ({error.strerror})") from error
-
-# %% ../../nbs/commands/00_shared.ipynb #1d0c5600
-def table_file(
-    out: str,  # value of the option --out
-) -> Path:  # the same, a name that ends in .csv at a place where it can be written
-    "Check the place of a table before the work."
-    path = Path(out).expanduser()
-    if path.suffix != ".csv": raise ValueError(f"out must name a .csv file, got {path.name!r}")
-    if len(path.name.encode()) > 200: raise ValueError(f"out has too long a name: {path.name[:40]}...")
-    for file in (path, path.with_suffix(".json")):  # rows and their origin
-        if file.is_dir(): raise ValueError(f"out must name a .csv file, but {file} is a folder")
-    _writable(path)
-    return path
-
-def output_folder(
-    out: str,  # value of the option --out
-) -> Path:  # the same, a folder that exists or can be made
-    "Check the place of a folder before the work."
-    path = Path(out).expanduser()
-    if path.is_file(): raise ValueError(f"out must be a folder, but {path} is a file")
-    _writable(path)
-    return path
 
 # %% ../../nbs/commands/00_shared.ipynb #2f22d60f
 def save_table(

@@ -7,7 +7,7 @@ __all__ = ['rs_sr_study']
 
 # %% ../../nbs/commands/09_study.ipynb #0b1a5420
 from pathlib import Path
-from .shared import Rule, at_least, choose_device, output_folder, parse_numbers, say_files
+from .shared import Rule, at_least, choose_device, parse_numbers, say_files
 from .shared import with_rules
 
 # %% ../../nbs/commands/09_study.ipynb #573f7934
@@ -75,13 +75,13 @@ def rs_sr_study(
     device: str = "auto",  # auto, cpu, cuda or mps
 ):
     "Train the grid of the study, attack it, write its tables; rerun to resume."
-    from rs_sr.runtime import is_main_process
+    from rs_sr.runtime import check_folder, is_main_process
     from rs_sr.study import train_study
     names, scales = [n for n in only.split(",") if n], parse_numbers(scale, "scale", low=1, whole=True)
     at_least(0, val_images=val_images, test_images=test_images, strong_images=strong_images)
     at_least(1, passes=passes, smooth_passes=smooth_passes, k=k)
     _check_study(action, data, runs, names)
-    results, where = output_folder(runs if action == "train" else out), choose_device(device)
+    results, where = check_folder(runs if action == "train" else out), choose_device(device)
     if action == "train":
         made = train_study(data, runs, names, cpu=where.type == "cpu")
         print("trained:", ", ".join(made) or "nothing was missing")

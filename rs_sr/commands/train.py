@@ -8,7 +8,7 @@ __all__ = ['rs_sr_train']
 # %% ../../nbs/commands/03_train.ipynb #ee7b297b
 import dataclasses
 from fastcore.script import store_true
-from .shared import Rule, at_least, output_folder, say_files, with_rules
+from .shared import Rule, at_least, say_files, with_rules
 
 # %% ../../nbs/commands/03_train.ipynb #1374354f
 def _wanted(other, values):
@@ -73,12 +73,12 @@ def rs_sr_train(
 ):
     "Train a network, or resume a run that was interrupted."
     given = locals()
-    from rs_sr.runtime import is_main_process
+    from rs_sr.runtime import check_folder, is_main_process
     from rs_sr.training import PRESETS, TrainConfig, train
     if preset not in PRESETS: raise ValueError(f"preset must be one of {', '.join(PRESETS)}, got {preset!r}")
     names = [field.name for field in dataclasses.fields(TrainConfig)]
     chosen = {name: given[name] for name in names if given.get(name) is not None}
-    folder = output_folder(out)
+    folder = check_folder(out)
     at_least(0, seed=seed)
     result = train(TrainConfig(**(PRESETS[preset] | chosen)), cpu=cpu)
     if not (result.log and is_main_process()): return

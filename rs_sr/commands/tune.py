@@ -8,7 +8,7 @@ __all__ = ['rs_sr_tune']
 # %% ../../nbs/commands/06_tune.ipynb #59c5f1c3
 from fastcore.script import store_true
 from .shared import Rule, at_least, choose_device, load_models, parse_numbers, say_files
-from .shared import table_file, with_rules
+from .shared import with_rules
 
 # %% ../../nbs/commands/06_tune.ipynb #764046cc
 _LEVELS = "0,0.05,0.1,0.15,0.2,0.25,0.3,0.4,0.5,0.6,0.7,0.75,0.8,0.9,1,1.1,1.2"
@@ -48,8 +48,8 @@ def rs_sr_tune(
     "Choose the smoothing level sigma_g on validation photographs, for each radius and for all."
     from rs_sr.data import SRDataset
     from rs_sr.evaluation import tune_sigma_g
-    from rs_sr.runtime import is_main_process
-    path, where = table_file(out), choose_device(device)
+    from rs_sr.runtime import check_table_file, is_main_process
+    path, where = check_table_file(out), choose_device(device)
     at_least(1, scale=scale, crop=crop, steps=steps, k=k, batch_size=batch_size)
     at_least(0, images=images, seed=seed)
     levels, radii = parse_numbers(sigma_g, "sigma_g", low=0), parse_numbers(eps_rel, "eps_rel", low=0)

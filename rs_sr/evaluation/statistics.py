@@ -22,7 +22,7 @@ class Interval(NamedTuple):
 def _of_infinite(values: np.ndarray, level: float, resamples: int, rng: np.random.Generator) -> Interval:
     "Take mean and interval where some values are infinite; nothing is interpolated between them."
     if np.isnan(values).any() or {-np.inf, np.inf} <= set(values):
-        raise ValueError("values hold NaN or are infinite both ways, so they have no mean; compare mse instead")
+        raise ValueError("values hold NaN or are infinite both ways, so they have no mean; compare mse")
     means = rng.choice(values, (resamples, len(values))).mean(1)
     tail = (1 - level) / 2
     low, high = np.quantile(means, [tail, 1 - tail], method="inverted_cdf")

@@ -6,8 +6,8 @@
 __all__ = ['device_of', 'named', 'frozen', 'inference_copy', 'modules_in', 'outside_inference_mode', 'free_memory', 'kept_memory',
            'pass_bytes', 'checked_seed', 'derive_seed', 'draw_seeds', 'family_seed', 'generator', 'is_main_process',
            'progress', 'Team', 'atomic', 'check_folder', 'check_table_file', 'checksum', 'fingerprint', 'locked',
-           'model_settings', 'provenance', 'turn', 'writing', 'read_frame', 'read_rows', 'Schema', 'write_rows',
-           'Table', 'checked_output', 'checked_values', 'output_of', 'Trial', 'trial_of']
+           'model_settings', 'provenance', 'remove_drafts', 'turn', 'writing', 'read_frame', 'read_rows', 'Schema',
+           'write_rows', 'Table', 'checked_output', 'checked_values', 'output_of', 'Trial', 'trial_of']
 
 # %% ../../nbs/runtime/index.ipynb #2a3d806b
 from .arguments import device_of, named
@@ -15,9 +15,9 @@ from .inference import frozen, inference_copy, modules_in, outside_inference_mod
 from .memory import free_memory, kept_memory, pass_bytes
 from .seeds import checked_seed, derive_seed, draw_seeds, family_seed, generator
 from .processes import is_main_process, progress, Team
-from rs_sr.runtime.files import (
-    atomic, check_folder, check_table_file, checksum, fingerprint, locked, model_settings, provenance, turn,
-    writing)
+from .files import (
+    atomic, check_folder, check_table_file, checksum, fingerprint, locked, model_settings, provenance,
+    remove_drafts, turn, writing)
 from .rows import read_frame, read_rows, Schema, write_rows
 from .table import Table
 from .outputs import checked_output, checked_values, output_of
@@ -28,6 +28,6 @@ _all_ = [
     "device_of", "named", "frozen", "inference_copy", "modules_in", "outside_inference_mode",
     "free_memory", "kept_memory", "pass_bytes", "checked_seed", "derive_seed", "draw_seeds",
     "family_seed", "generator", "is_main_process", "progress", "Team", "atomic", "check_folder",
-    "check_table_file", "checksum", "fingerprint", "locked", "model_settings", "provenance", "turn",
-    "writing", "read_frame", "read_rows", "Schema", "write_rows",
+    "check_table_file", "checksum", "fingerprint", "locked", "model_settings", "provenance",
+    "remove_drafts", "turn", "writing", "read_frame", "read_rows", "Schema", "write_rows",
     "Table", "checked_output", "checked_values", "output_of", "Trial", "trial_of"]

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
-from .files import atomic, check_table_file, locked, provenance, turn
+from .files import atomic, check_table_file, locked, provenance, remove_drafts, turn
 from .processes import Team
 from .rows import read_rows, Schema, write_rows
 
@@ -121,8 +121,9 @@ def _stamp(path: Path) -> list[tuple]:
     return [(f.name, f.stat().st_mtime_ns, f.stat().st_size) for f in files if f.is_file()]
 
 def _look(path: Path, schema: Schema) -> _State:
-    "Read a table and its shards, and write nothing."
+    "Read a table and its shards; what killed processes left half-written goes."
     with locked(path):
+        for file in (path, path.with_suffix(".json")): remove_drafts(file)
         state = _State(path, schema)
         for shard in _shards(path).values(): state.merge(shard)
     return state
