@@ -76,7 +76,7 @@ class MedianSmoothed(nn.Module):
 
     def forward(self,
         y: Tensor,  # measurements, (B, ...), in the units of the base model
-    ) -> Tensor:  # median output, (B, ...), in the units of the base model's output
+    ) -> Tensor:  # median output, (B, ...), shape and units of the base model's output
         "Estimate the median output, with gradients where they are wanted."
         g = self.mean
         outputs = g.outputs(y, noise_seeds(g.seed, g.k), grad=torch.is_grad_enabled())
@@ -84,7 +84,7 @@ class MedianSmoothed(nn.Module):
         if self.kind == "pixel": return draws.sort(0).values[(g.k - 1)//2:g.k//2 + 1].mean(0)
         with torch.no_grad(): middle = torch.stack([_middle(draws[:, i]) for i in range(len(y))])
         weight = 1 / (draws - middle).detach().flatten(2).norm(dim=2).clamp_min(1e-12)  # (k, B)
-        weight = (weight / weight.sum(0)).view(*weight.shape, *[1]*(y.ndim - 1))
+        weight = (weight / weight.sum(0)).view(*weight.shape, *[1]*(draws.ndim - 2))
         return (weight * draws).sum(0)
 
     def extra_repr(self) -> str:  # the setting, for print(model)
