@@ -5,18 +5,18 @@
 # %% auto #0
 __all__ = ['download_imagenet_mini', 'image_extensions', 'list_photos', 'load_photo', 'photo_attribution', 'sample_photos',
            'PhotoCache', 'build_cache', 'center_region', 'SRDataset', 'PairDataset', 'Pairs', 'Sides', 'TensorPairs',
-           'Samples', 'check_depth', 'container_bits', 'deep_photo', 'read_samples', 'white_value']
+           'measured_by', 'Samples', 'check_depth', 'container_bits', 'deep_photo', 'read_samples', 'white_value']
 
 # %% ../../nbs/data/index.ipynb #f60f2d65
 from .depth import Samples, check_depth, container_bits, deep_photo, read_samples, white_value
 from .photographs import download_imagenet_mini, image_extensions, list_photos, load_photo
 from .photographs import photo_attribution, sample_photos
 from .cache import PhotoCache, Sides, build_cache, center_region
-from .pairs import PairDataset, Pairs, SRDataset
+from .pairs import PairDataset, Pairs, SRDataset, measured_by
 from .tensors import TensorPairs
 
 # %% ../../nbs/data/index.ipynb #02c6edc2
 _all_ = ["download_imagenet_mini", "image_extensions", "list_photos", "load_photo", "photo_attribution"]
 _all_ += ["sample_photos", "PhotoCache", "build_cache", "center_region", "SRDataset"]
-_all_ += ["PairDataset", "Pairs", "Sides", "TensorPairs"]
+_all_ += ["PairDataset", "Pairs", "Sides", "TensorPairs", "measured_by"]
 _all_ += ["Samples", "check_depth", "container_bits", "deep_photo", "read_samples", "white_value"]

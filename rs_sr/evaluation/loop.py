@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 import torch
 from torch import Tensor, nn
-from ..data import SRDataset
+from ..data import measured_by, Pairs
 from rs_sr.evaluation.jobs import (attack_settings, check_settings, Job, levels_of, METRICS, numbers,
     plan_jobs, SCHEMA)
 from .protocol import attack_batch, reconstruct
@@ -27,7 +27,7 @@ from ..runtime import (derive_seed, device_of, fingerprint, frozen, generator, k
 class Work:
     "Models, photographs and rows of one call."
     models: Mapping[str, nn.Module]  # by name, held in evaluation mode
-    dataset: SRDataset  # pairs, named by file
+    dataset: Pairs  # pairs, named by file
     table: Table  # where the rows go
     weights: Mapping[str, str]  # fingerprint of each model
     attack_k: int = 4  # draws of g inside a step of an attack on it
@@ -123,6 +123,7 @@ def _table(models, dataset, images, out, *, team, jobs, batch_size, attack_k, pr
     name = f"{dataset.root.name}/{dataset.split or ''}".rstrip("/")
     about = {"dataset": name, "crop": dataset.crop, "batch_size": batch_size, "attack_k": attack_k}
     settings = {"crop": dataset.crop, "normalization": str(dataset.normalization), "precision": precision}
+    settings |= measured_by(dataset)
     others = {name: [fingerprint(m) for m in some] for name, some in surrogates.items()}
     partly = attack_settings(jobs, batch_size=batch_size, attack_k=attack_k, surrogates=others)
     partly |= {f"model {name}": model_settings(model) for name, model in models.items()}
@@ -134,7 +135,7 @@ def _table(models, dataset, images, out, *, team, jobs, batch_size, attack_k, pr
 @contextmanager
 def opened(
     models: Mapping[str, nn.Module],  # estimators, by name
-    dataset: SRDataset,  # pairs, named by file
+    dataset: Pairs,  # pairs, named by file
     images: Sequence[int],  # which of them
     *,
     out: str | Path | None,  # CSV that collects the rows; None: they stay in memory
@@ -155,12 +156,13 @@ def opened(
         one = dataset.batch(images[:1], team.device)[0]
         for model in models.values(): held.enter_context(frozen(model, one))
         work = Work(models, dataset, table, table.marks["weights"], attack_k, precision, helpers)
-        yield work, [list(images[i:i + size]) for i in range(0, len(images), size)]
+        yield work, dataset.parts(images, size)
 
 # %% ../../nbs/evaluation/03_loop.ipynb #f7a945a9
-def _with_baselines(models: dict[str, nn.Module], dataset: SRDataset) -> dict[str, nn.Module]:
+def _with_baselines(models: dict[str, nn.Module], dataset: Pairs) -> dict[str, nn.Module]:
     "Put interpolation before the models."
-    lines = interpolations(dataset)
+    thesis = measured_by(dataset)["physics"] is None
+    lines = interpolations(dataset) if thesis else {}
     taken = [n for n in lines if n in models and not is_exact(models[n])]
     if taken: raise ValueError(f"a model is named {taken[0]!r}, as interpolation is; give it another name")
     return lines | models
@@ -168,7 +170,7 @@ def _with_baselines(models: dict[str, nn.Module], dataset: SRDataset) -> dict[st
 # %% ../../nbs/evaluation/03_loop.ipynb #7c5f6aa3
 def evaluate(
     models: nn.Module | Mapping[str, nn.Module],  # estimators in model space, by name; a single one: "model"
-    dataset: SRDataset,  # pairs, named by file
+    dataset: Pairs,  # pairs, named by file
     eps_rel: float | Sequence[float],  # relative attack radii; 0: not attacked
     *,
     # "pgd": on the network f; "smooth_pgd": on g, for each sigma_g > 0; "ensemble": the worst of many

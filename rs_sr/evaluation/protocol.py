@@ -12,7 +12,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 from ..attacks import attack_ensemble, inside_ball, pgd, smooth_pgd
-from ..data import SRDataset
+from ..data import Pairs
 from ..models import is_exact
 from ..physics import eps_from_rel, Normalization
 from ..runtime import frozen, output_of
@@ -45,7 +45,7 @@ def attack_name(
 # %% ../../nbs/evaluation/00_protocol.ipynb #889e56db
 def attack_batch(
     model: nn.Module,  # base estimator f, model space
-    y: Tensor,  # measurements, (B, 3, H, W), model space
+    y: Tensor,  # measurements, (B, ...), model space
     x: Tensor,  # ground truth, (B, 3, H, W), model space
     eps_rel: float,  # relative radius
     attack: str,  # name from `attack_name`
@@ -56,7 +56,7 @@ def attack_batch(
     surrogates: Sequence[nn.Module] = (),  # further models whose attacks the ensemble tries
     generator: torch.Generator,  # of starts and noise
     return_output: bool = False,  # True: "pgd" also returns f's output, which it knows anyway
-) -> tuple[Tensor, Tensor | None]:  # attacked measurements, (B, 3, H, W), and f's output for them or None
+) -> tuple[Tensor, Tensor | None]:  # attacked measurements, (B, ...), and f's output for them or None
     "Attack measurements by name."
     eps = eps_from_rel(eps_rel, y)
     if attack == "none": return y, None
@@ -83,7 +83,7 @@ def _repeatable(y: Tensor, seed: int) -> Iterator[None]:
 # %% ../../nbs/evaluation/00_protocol.ipynb #e9402380
 def reconstruct(
     model: nn.Module,  # base estimator f, model space, held in evaluation mode by the caller
-    y: Tensor,  # measurements, (B, 3, H, W), model space
+    y: Tensor,  # measurements, (B, ...), model space
     sigma_g: float,  # smoothing level, model units; 0: f itself
     k: int,  # draws
     normalization: Normalization,  # of the photographs; gives the range to which each draw is clamped
@@ -97,10 +97,10 @@ def reconstruct(
 
 def smooth(
     model: nn.Module,  # base estimator f, model space, in any mode; it is left as found
-    y: Tensor,  # measurements, (B, 3, H, W), model space
+    y: Tensor,  # measurements, (B, ...), model space
     sigma_g: float,  # smoothing level, model units; 0: f itself
     k: int,  # draws
-    dataset: SRDataset,  # whose normalisation holds
+    dataset: Pairs,  # whose normalisation holds
     # of the noise; one for each measurement makes its noise independent of its batch
     seed: int | Sequence[int],
 ) -> Tensor:  # (B, 3, H, W) in pixels, [0, 1]

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 import numpy as np
 from torch import nn
-from ..data import SRDataset
+from ..data import Pairs
 from .jobs import check_settings, Job, METRICS, numbers, plan_jobs
 from .loop import opened, Work
 from .selection import Race, THESIS_SIGMAS
@@ -34,7 +34,7 @@ def _round(work: Work, race: Race, jobs: Sequence[Job], part: list[int]) -> None
 # %% ../../nbs/evaluation/05_tuning.ipynb #fcc36431
 def tune_sigma_g(
     models: nn.Module | Mapping[str, nn.Module],  # base estimators, by name; a single one is named "model"
-    dataset: SRDataset,  # validation pairs, never the ones that are reported
+    dataset: Pairs,  # validation pairs, never the ones that are reported
     sigma_g: float | Sequence[float] = THESIS_SIGMAS,  # levels to try, model units
     eps_rel: float | Sequence[float] = (0, 0.01, 0.02, 0.035, 0.05, 0.1, 0.2),  # relative radii
     *,
