@@ -11,8 +11,8 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from fastcore.script import store_true
-from .shared import Rule, at_least, choose_device, load_models, parse_numbers, say_files
-from .shared import with_rules
+from .shared import SCALE_RULE, Rule, at_least, chosen_physics, choose_device, load_estimators
+from .shared import parse_crop, parse_numbers, say_files, with_rules
 
 # %% ../../nbs/commands/07_certify.ipynb #1dfe64e0
 def _radii(text) -> Callable:
@@ -52,6 +52,7 @@ def _photographs(data, folder):
 
 # %% ../../nbs/commands/07_certify.ipynb #7a8cda37
 _RULES = (
+    SCALE_RULE,
     Rule("split", lambda o: bool(o["data"]) and not Path(o["data"]).is_file(),
          "names a part of a folder of photographs; give --data with a folder"),
     Rule("steps", lambda o: o["attack_images"] > 0, "counts the steps of an attack; give --attack_images"))
@@ -75,8 +76,13 @@ def rs_sr_certify(
     # CSV, one row an image, level, radius and estimator; origin in the JSON and figure in the PNG next to it;
     # rerun with the same file to resume
     out: str = "certificates.csv",
-    scale: int = 2,  # reduction factor
-    crop: int = 160,  # side of the centre crops, pixels
+    scale: int = 2,  # downsampling factor of the photographs
+    # another measurement: blur:1.6,noise=0.02, inpainting:0.5, downsampling:2:small, denoising,noise=0.1,
+    # motion:9:30; not given: downsampling:SCALE
+    physics: str | None = None,
+    # also networks whose record names another measurement
+    any_physics: store_true = False,
+    crop: str = "160",  # centre crops, pixels: side, HEIGHTxWIDTH, or whole for photographs as they are
     images: int = 0,  # only the first so many images; 0: all
     # attack the first so many too, at 0.5, 1 and 2 sigma_g; rows in the CSV whose name ends in _attacked
     attack_images: int = 0,
@@ -87,18 +93,19 @@ def rs_sr_certify(
 ):
     "Certify smoothed networks against every perturbation within radii, alongside interpolation."
     from rs_sr.certificates import certificate_text, certify_dataset
-    from rs_sr.data import SRDataset
+    from rs_sr.data import PairDataset
     from rs_sr.runtime import check_table_file
     path, where = check_table_file(out), choose_device(device)
     reach = _radii(radii)
-    at_least(1, scale=scale, crop=crop, k=k, draws=draws, steps=steps)
+    at_least(1, k=k, draws=draws, steps=steps)
     at_least(0, images=images, attack_images=attack_images, seed=seed)
     sizes = [int(b) for b in parse_numbers(means, "means", low=1, whole=True)]
-    networks = {n: m.to(where) for n, m in load_models(models).items()}
+    operator, size = chosen_physics(physics, scale), parse_crop(crop)
+    networks = {n: m.to(where) for n, m in load_estimators(models, operator, any_physics).items()}
     levels = _trained(networks) if sigma_g == "trained" else parse_numbers(sigma_g, "sigma_g", low=0)
     with tempfile.TemporaryDirectory() as folder:
         photos, cache = _photographs(data, folder), folder if data and Path(data).is_file() else None
-        dataset = SRDataset(photos, scale=scale, crop=crop, split=split or None, cache_dir=cache)
+        dataset = PairDataset(photos, operator, size, split=split or None, cache_dir=cache)
         chosen = range(len(dataset))[:images or None]
         frame = certify_dataset(networks, dataset, levels, reach, k=k, alpha=alpha, draws=draws, means=sizes,
                                 with_ssim=ssim, images=chosen, out=path, keep=keep, seed=seed)

@@ -6,8 +6,9 @@
 __all__ = ['rs_sr_evaluate']
 
 # %% ../../nbs/commands/04_evaluate.ipynb #ee1865c4
-from .shared import Rule, at_least, choose_device, load_models, parse_numbers, say_files
-from .shared import with_rules
+from fastcore.script import store_true
+from .shared import SCALE_RULE, Rule, at_least, chosen_physics, choose_device, load_estimators
+from .shared import parse_crop, parse_numbers, say_files, with_rules
 
 # %% ../../nbs/commands/04_evaluate.ipynb #934830af
 def _smoothed(options) -> bool:
@@ -24,6 +25,7 @@ def _attacks_g(options) -> bool:
 
 # %% ../../nbs/commands/04_evaluate.ipynb #c7b436a6
 _RULES = (
+    SCALE_RULE,
     Rule("split", lambda o: bool(o["data"]), "names a part of a folder of photographs; give --data"),
     Rule("k", _smoothed, "counts the draws of a smoothed network; give --sigma_g with a level above 0"),
     Rule("attack", _attacked, "needs a radius above 0; give --eps_rel"),
@@ -49,8 +51,14 @@ def rs_sr_evaluate(
     split: str = "",
     # CSV, one row an image and setting; origin in the JSON next to it; rerun with the same file to resume
     out: str = "results.csv",
-    scale: int = 2,  # reduction factor
-    crop: int = 160,  # side of the evaluated centre crops, pixels
+    scale: int = 2,  # downsampling factor of the photographs
+    # another measurement: blur:1.6,noise=0.02, inpainting:0.5, downsampling:2:small, denoising,noise=0.1,
+    # motion:9:30; not given: downsampling:SCALE
+    physics: str | None = None,
+    # also networks whose record names another measurement
+    any_physics: store_true = False,
+    # evaluated centre crops, pixels: side, HEIGHTxWIDTH, or whole for photographs as they are
+    crop: str = "160",
     # attack radii (root mean square of the perturbation, model units), separated by commas
     eps_rel: str = "0,0.01,0.02,0.05,0.1,0.2",
     # pgd (on the network), smooth_pgd (on its smoothed version) or ensemble (the worst of many on either)
@@ -68,16 +76,17 @@ def rs_sr_evaluate(
     device: str = "auto",  # auto, cpu, cuda or mps
 ):
     "Attack networks and their smoothed versions, image by image, alongside interpolation."
-    from rs_sr.data import SRDataset, sample_photos
+    from rs_sr.data import PairDataset, sample_photos
     from rs_sr.evaluation import evaluate
     from rs_sr.runtime import check_table_file, is_main_process
     path = check_table_file(out)
-    at_least(1, scale=scale, crop=crop, steps=steps, k=k, attack_k=attack_k, batch_size=batch_size)
+    at_least(1, steps=steps, k=k, attack_k=attack_k, batch_size=batch_size)
     at_least(0, images=images, seed=seed)
     radii, where = parse_numbers(eps_rel, "eps_rel", low=0), choose_device(device)
-    networks = {n: m.to(where) for n, m in load_models(models).items()}
+    operator, size = chosen_physics(physics, scale), parse_crop(crop)
+    networks = {n: m.to(where) for n, m in load_estimators(models, operator, any_physics).items()}
     levels = _levels(sigma_g, networks)
-    dataset = SRDataset(data or sample_photos("test"), scale=scale, crop=crop, split=split or None)
+    dataset = PairDataset(data or sample_photos("test"), operator, size, split=split or None)
     frame = evaluate(networks, dataset, radii, attack=attack, steps=steps, sigma_g=levels, k=k,
                      attack_k=attack_k,
                      images=range(len(dataset))[:images or None], out=path, batch_size=batch_size,

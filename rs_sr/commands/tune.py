@@ -7,8 +7,8 @@ __all__ = ['rs_sr_tune']
 
 # %% ../../nbs/commands/06_tune.ipynb #59c5f1c3
 from fastcore.script import store_true
-from .shared import Rule, at_least, choose_device, load_models, parse_numbers, say_files
-from .shared import with_rules
+from .shared import SCALE_RULE, Rule, at_least, chosen_physics, choose_device, load_estimators
+from .shared import parse_crop, parse_numbers, say_files, with_rules
 
 # %% ../../nbs/commands/06_tune.ipynb #764046cc
 _LEVELS = "0,0.05,0.1,0.15,0.2,0.25,0.3,0.4,0.5,0.6,0.7,0.75,0.8,0.9,1,1.1,1.2"
@@ -18,6 +18,7 @@ def _some(option: str):
     return lambda options: max(parse_numbers(options[option], option)) > 0
 
 _RULES = (
+    SCALE_RULE,
     Rule("k", _some("sigma_g"),
          "counts the draws of a smoothed network; give --sigma_g with a level above 0"),
     Rule("steps", _some("eps_rel"), "counts the steps of an attack; give --eps_rel with a radius above 0"))
@@ -29,8 +30,13 @@ def rs_sr_tune(
     data: str,  # folder of validation photographs, or of the ImageNet-mini layout
     split: str = "",  # val of the ImageNet-mini layout; empty: all files below data
     out: str = "tuning.csv",  # CSV, one row an image and setting; rerun with the same file to resume
-    scale: int = 2,  # reduction factor
-    crop: int = 160,  # side of the centre crops, pixels
+    scale: int = 2,  # downsampling factor of the photographs
+    # another measurement: blur:1.6,noise=0.02, inpainting:0.5, downsampling:2:small, denoising,noise=0.1,
+    # motion:9:30; not given: downsampling:SCALE
+    physics: str | None = None,
+    # also networks whose record names another measurement
+    any_physics: store_true = False,
+    crop: str = "160",  # centre crops, pixels: side, HEIGHTxWIDTH, or whole for photographs as they are
     sigma_g: str = _LEVELS,  # smoothing levels to try, model units, separated by commas
     # attack radii to try them at (root mean square of the perturbation, model units), separated by commas
     eps_rel: str = "0,0.01,0.02,0.035,0.05,0.1,0.2",
@@ -46,17 +52,18 @@ def rs_sr_tune(
     device: str = "auto",  # auto, cpu, cuda or mps
 ):
     "Choose the smoothing level sigma_g on validation photographs, for each radius and for all."
-    from rs_sr.data import SRDataset
+    from rs_sr.data import PairDataset
     from rs_sr.evaluation import tune_sigma_g
     from rs_sr.runtime import check_table_file, is_main_process
     path, where = check_table_file(out), choose_device(device)
-    at_least(1, scale=scale, crop=crop, steps=steps, k=k, batch_size=batch_size)
+    at_least(1, steps=steps, k=k, batch_size=batch_size)
     at_least(0, images=images, seed=seed)
     levels, radii = parse_numbers(sigma_g, "sigma_g", low=0), parse_numbers(eps_rel, "eps_rel", low=0)
-    if metric not in ("ssim", "psnr",
-                      "mse"): raise ValueError(f"metric must be ssim, psnr or mse, got {metric!r}")
-    networks = {n: m.to(where) for n, m in load_models(models).items()}
-    dataset = SRDataset(data, scale=scale, crop=crop, split=split or None)
+    if metric not in ("ssim", "psnr", "mse"):
+        raise ValueError(f"metric must be ssim, psnr or mse, got {metric!r}")
+    operator, size = chosen_physics(physics, scale), parse_crop(crop)
+    networks = {n: m.to(where) for n, m in load_estimators(models, operator, any_physics).items()}
+    dataset = PairDataset(data, operator, size, split=split or None)
     frame = tune_sigma_g(networks, dataset, levels, radii, steps=steps, k=k, metric=metric,
                          drop=not all_levels,
                          images=range(len(dataset))[:images or None], out=path, batch_size=batch_size,
