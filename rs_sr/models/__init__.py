@@ -13,7 +13,8 @@ __all__ = ['RECORD', 'Record', 'read_record', 'record_columns', 'record_from_con
            'in_double', 'lanczos', 'top_eigenpair', 'worst_krylov', 'Reconstructor', 'Tiled', 'load_estimator',
            'tile_starts', 'tile_weights', 'Knowing', 'wants_physics', 'Frequencies', 'FrequencyFilter',
            'SeparableEstimator', 'axes_of', 'cosines', 'frequencies', 'PhysicsEstimator', 'PseudoInverse', 'Tikhonov',
-           'conjugate_gradients', 'fit_tikhonov', 'roughness', 'worst_error']
+           'conjugate_gradients', 'fit_tikhonov', 'roughness', 'worst_error', 'AMPLIFIES', 'Measurement',
+           'amplification', 'baselines']
 
 # %% ../../nbs/models/index.ipynb #2cbc7600
 from .record import RECORD, Record, read_record, record_columns, record_from_config
@@ -36,6 +37,7 @@ from .forms import Knowing, wants_physics
 from .filters import Frequencies, FrequencyFilter, SeparableEstimator, axes_of, cosines, frequencies
 from .tikhonov import PhysicsEstimator, PseudoInverse, Tikhonov, conjugate_gradients, fit_tikhonov
 from .tikhonov import roughness, worst_error
+from .baselines import AMPLIFIES, Measurement, amplification, baselines
 
 # %% ../../nbs/models/index.ipynb #af96eca9
 _all_ = ["RECORD", "Record", "read_record", "record_columns", "record_from_config", "record_of"]
@@ -54,3 +56,4 @@ _all_ += ["Knowing", "wants_physics"]
 _all_ += ["Frequencies", "FrequencyFilter", "SeparableEstimator", "axes_of", "cosines", "frequencies"]
 _all_ += ["PhysicsEstimator", "PseudoInverse", "Tikhonov", "conjugate_gradients", "fit_tikhonov"]
 _all_ += ["roughness", "worst_error"]
+_all_ += ["AMPLIFIES", "Measurement", "amplification", "baselines"]
