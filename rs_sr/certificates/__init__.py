@@ -7,13 +7,13 @@ __all__ = ['Band', 'draws_needed', 'lower_probability', 'lower_rank', 'max_certi
            'tail_band', 'tail_nodes', 'upper_mean', 'upper_probability', 'upper_rank', 'worst_mean', 'ALWAYS',
            'BETWEEN_GREY', 'DISTANCE_GREY', 'EACH_USE', 'POPULATION', 'PSNR_DB', 'SINGLE', 'Reference',
            'few_mean_bound', 'full_name', 'holds_for', 'ETA', 'converged_median', 'check_range', 'in_range', 'NAMING',
-           'certificate_seeds', 'check_independence', 'grid_price', 'with_price', 'Recipe', 'check_settings',
-           'center_bound', 'mean_bound', 'median_bound', 'median_factor', 'plain_bound', 'OnCopies', 'as_pixels',
-           'distance_to', 'loss_of_mean', 'noisy_reconstructions', 'planned_seed', 'sample_losses', 'Certificate',
-           'certificate_table', 'certify', 'certify_linear', 'certify_loss', 'pilot_seeds', 'total_of', 'PixelMap',
-           'certify_mean', 'pixel_maps', 'attacked_errors', 'attacks_on', 'compare_with_attack', 'count_violations',
-           'CERTIFICATES', 'certify_dataset', 'FAMILY', 'certificate_text', 'certified_summary', 'ATTACKED',
-           'violations', 'Deployed', 'deploy']
+           'certificate_seeds', 'check_independence', 'grey_of', 'grid_price', 'measures_pixels', 'with_price',
+           'Recipe', 'check_settings', 'center_bound', 'mean_bound', 'median_bound', 'median_factor', 'plain_bound',
+           'OnCopies', 'as_pixels', 'distance_to', 'loss_of_mean', 'noisy_reconstructions', 'planned_seed',
+           'sample_losses', 'Certificate', 'certificate_table', 'certify', 'certify_linear', 'certify_loss',
+           'pilot_seeds', 'total_of', 'PixelMap', 'certify_mean', 'pixel_maps', 'attacked_errors', 'attacks_on',
+           'compare_with_attack', 'count_violations', 'CERTIFICATES', 'certify_dataset', 'FAMILY', 'certificate_text',
+           'certified_summary', 'ATTACKED', 'violations', 'Deployed', 'deploy']
 
 # %% ../../nbs/certificates/index.ipynb #6f209bbb
 from .bounds import (
@@ -25,8 +25,8 @@ from rs_sr.certificates.estimators import (
     few_mean_bound, full_name, holds_for, in_range, mean_bound, median_bound,
     median_factor, plain_bound)
 from .sampling import (
-    NAMING, OnCopies, as_pixels, certificate_seeds, check_independence, distance_to, grid_price, loss_of_mean,
-    noisy_reconstructions, planned_seed, sample_losses, with_price)
+    NAMING, OnCopies, as_pixels, certificate_seeds, check_independence, distance_to, grey_of, grid_price,
+    loss_of_mean, measures_pixels, noisy_reconstructions, planned_seed, sample_losses, with_price)
 from .reconstruction import (
     Certificate, Recipe, certificate_table, certify, certify_linear, certify_loss, pilot_seeds, total_of)
 from .pixelwise import PixelMap, certify_mean, pixel_maps
@@ -44,7 +44,7 @@ _all_ = [
     "ALWAYS", "BETWEEN_GREY", "DISTANCE_GREY", "EACH_USE", "POPULATION", "PSNR_DB", "SINGLE", "Reference",
     "few_mean_bound", "full_name", "holds_for",
     "ETA", "converged_median", "check_range", "in_range", "NAMING",
-    "certificate_seeds", "check_independence", "grid_price",
+    "certificate_seeds", "check_independence", "grey_of", "grid_price", "measures_pixels",
     "with_price", "Recipe", "check_settings", "center_bound", "mean_bound", "median_bound", "median_factor",
     "plain_bound", "OnCopies", "as_pixels", "distance_to", "loss_of_mean", "noisy_reconstructions",
     "planned_seed", "sample_losses", "Certificate", "certificate_table", "certify", "certify_linear",

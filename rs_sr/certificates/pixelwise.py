@@ -18,11 +18,11 @@ from .bounds import (
     Band, check_settings, lower_rank, mean_shift, shift, tail_band, upper_mean)
 from .estimators import BETWEEN_GREY, Reference, check_range, in_range
 from .reconstruction import Certificate, pilot_seeds, total_of
-from rs_sr.certificates.sampling import (
-    NAMING, as_pixels, certificate_seeds, check_independence, distance_to, grid_price, noisy_reconstructions,
-    planned_seed, with_price)
+from .sampling import (
+    NAMING, as_pixels, certificate_seeds, check_independence, distance_to, grey_of, grid_price,
+    noisy_reconstructions, planned_seed, with_price)
 from ..metrics import psnr_from_error
-from ..physics import IMAGENET_MINI, Normalization, grey_levels
+from ..physics import IMAGENET_MINI, Normalization
 from ..runtime import atomic, progress
 from ..smoothing import wide_dtype
 
@@ -33,7 +33,7 @@ class PixelMap:
     low: Tensor | None  # (1, ...), pixels; None: not certified
     high: Tensor | None  # (1, ...), pixels; None: not certified
     radius: float  # l2, in the units of the measurement
-    grey: float  # the radius as root mean square, grey levels of 255
+    grey: float  # the radius as root mean square, grey levels of 255; NaN: y is no image in pixels
     sigma_g: float  # std of the noise, in the units of the measurement
     k: int  # draws
     alpha: float  # probability that any pixel of any map of the same call is wrong
@@ -199,7 +199,7 @@ def pixel_maps(
     if any(ranks) and hist.done < k:  # otherwise too few draws for all of the radii
         _fill(hist, _in_unit(draw(seeds[hist.done:]), values), plan, file)
     hist.flush()
-    greys = [grey_levels(r, y, normalization)/(values[1] - values[0]) for r in radii]
+    greys = [grey_of(r, y, model, normalization, values) for r in radii]
     return [_map(hist, k, rank, first.shape, values, radius=r, grey=grey, sigma_g=sigma_g, alpha=alpha)
             for rank, r, grey in zip(ranks, radii, greys)]
 
@@ -323,7 +323,7 @@ def certify_mean(
     made = []
     for r in radii:
         t = with_price(r, grid_price(y, grid))/sigma_g
-        grey = grey_levels(r, y, normalization)/(values[1] - values[0])
+        grey = grey_of(r, y, model, normalization, values)
         for name, quantity, value in _mean_values(spectral, near, truth, pilot, t):
             made.append(Certificate(name, quantity, value, r, grey, *common))
     return made

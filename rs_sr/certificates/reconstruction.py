@@ -18,14 +18,14 @@ from torch import Tensor, nn
 from .bounds import (
     Band, check_settings, max_certifiable_radius, shift, tail_band, upper_probability)
 from .estimators import (
-    BETWEEN_GREY, DISTANCE_GREY, PSNR_DB, SINGLE, Reference, center_bound, few_mean_bound, holds_for,
-    mean_bound, median_bound, plain_bound)
+    BETWEEN_GREY, DISTANCE_GREY, PSNR_DB, SINGLE, Reference, center_bound, few_mean_bound, full_name,
+    holds_for, mean_bound, median_bound, plain_bound)
 from .sampling import (
-    OnCopies, as_pixels, certificate_seeds, check_independence, distance_to, grid_price, loss_of_mean,
-    noisy_reconstructions, planned_seed, sample_losses, with_price)
+    OnCopies, as_pixels, certificate_seeds, check_independence, distance_to, grey_of, grid_price,
+    loss_of_mean, noisy_reconstructions, planned_seed, sample_losses, with_price)
 from ..metrics import psnr_from_error, psnr_from_rmse, ssim
 from ..models import is_exact
-from ..physics import IMAGENET_MINI, Normalization, grey_levels
+from ..physics import IMAGENET_MINI, Normalization
 from ..runtime import fingerprint
 from ..smoothing import wide_dtype
 
@@ -52,12 +52,12 @@ class Recipe:
 # %% ../../nbs/certificates/03_reconstruction.ipynb #c69b647b
 @dataclass(frozen=True)
 class Certificate:
-    "A guarantee against all perturbations of l2 norm at most `radius`."
+    "A guarantee against all perturbations of the measurement, on top of its noise, of l2 norm at most `radius`."
     estimator: str  # whose reconstruction is meant
     quantity: str  # what is bounded, with its unit
     value: float  # the bound; NaN: not certified
     radius: float  # in the units of the measurement (model space)
-    grey: float  # the radius as root mean square, grey levels of 255
+    grey: float  # the radius as root mean square, grey levels of 255; NaN: y is no image in pixels
     sigma_g: float  # std of the noise, in the units of the measurement
     k: int  # draws that were planned
     alpha: float  # probability, over these draws, that any certificate of the same call is wrong
@@ -76,6 +76,16 @@ class Certificate:
     def holds_for(self) -> str:  # see `holds_for` in Estimators
         "Say for what it holds."
         return holds_for(self.estimator)
+
+    @property
+    def statement(self) -> str:
+        "Say in one sentence what is guaranteed."
+        ball = ("every perturbation of the measurement, on top of its noise, of l2 norm at most "
+                f"{self.radius:.4g}")
+        if self.status != "certified": return f"{full_name(self.estimator)}: nothing is certified for {ball}."
+        bound = "at least" if self.quantity in (PSNR_DB, "SSIM") else "at most"
+        sure = f" (wrong with probability {self.alpha:g} at most)" if self.alpha else ""
+        return f"{full_name(self.estimator)}: {self.quantity} {bound} {self.value:.4g} for {ball}{sure}."
 
 # %% ../../nbs/certificates/03_reconstruction.ipynb #39b200e1
 def certificate_table(
@@ -288,7 +298,7 @@ def certify(
     if seen: common["clean"] = seen.clean
     made = []
     for r in radii:
-        far, grey = with_price(r, price), grey_levels(r, y, normalization)/(values[1] - values[0])
+        far, grey = with_price(r, price), grey_of(r, y, model, normalization, values)
         rows = _values_at(seen, far) if seen and far < plan.reach else nothing
         made += [Certificate(*row, r, grey, recipe=recipes.get(row[0]), **common) for row in rows]
     return made
@@ -314,7 +324,7 @@ def certify_linear(
     estimator = f"{name}, exact"
     made = []
     for r in radii:
-        grey = grey_levels(r, y, normalization)
+        grey = grey_of(r, y, model, normalization)
         made.append(Certificate(estimator, PSNR_DB, worst(r), r, grey, 0., 0, 0.))
     return made
 
@@ -358,6 +368,6 @@ def certify_loss(
                                 values=values, grid=grid, file=file, stop=decided, chunk=chunk,
                                 purpose="loss")
         certified = failed(sampled["loss"]) <= allowed
-    grey = grey_levels(radius, y, normalization)/(values[1] - values[0])
+    grey = grey_of(radius, y, model, normalization, values)
     value = threshold if certified else math.nan
     return Certificate(f"{p:.0%} of the draws", "loss", value, radius, grey, sigma_g, k, alpha)

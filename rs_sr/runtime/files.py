@@ -216,6 +216,10 @@ def _value(value: Any, depth: int = 3) -> str:
 # %% ../../nbs/runtime/05_files.ipynb #8f9c7ca8
 def _is_ours(kind: type) -> bool: return kind.__module__.split(".")[0] in ("torch", "rs_sr", "builtins")
 
+def _is_operator(kind: type) -> bool:
+    "Recognise our operators, whose repr says everything; what they remember decides nothing."
+    return _is_ours(kind) and hasattr(kind, "spec")
+
 def _class_code(kind: type) -> str:
     "Hash the functions of a class and of its ancestors that are not PyTorch's."
     foreign = [k for k in kind.__mro__ if not _is_ours(k)]
@@ -229,7 +233,7 @@ def model_settings(
     found = {}
     for name, module in model.named_modules():
         kind, at = type(module), f"{name}." if name else ""
-        if kind.__module__.split(".")[0] == "torch": continue
+        if kind.__module__.split(".")[0] == "torch" or _is_operator(kind): continue
         if not _is_ours(kind): found[f"{at}code"] = _class_code(kind)
         own = {a: v for a, v in vars(module).items() if a not in _OWN and not isinstance(v, torch.device)}
         found |= {f"{at}{a}": _value(own[a])[:200] for a in sorted(own)}
