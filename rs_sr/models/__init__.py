@@ -34,7 +34,8 @@ from .krylov import LinearEstimator, ReportedMap, Worst, in_double, lanczos, top
 from .krylov import worst_krylov
 from .reconstructor import Reconstructor, Tiled, load_estimator, tile_starts, tile_weights
 from .forms import Knowing, wants_physics
-from .filters import Frequencies, FrequencyFilter, SeparableEstimator, axes_of, cosines, frequencies
+from .filters import Frequencies, FrequencyFilter, SeparableEstimator, axes_of, cosines
+from .filters import frequencies
 from .tikhonov import PhysicsEstimator, PseudoInverse, Tikhonov, conjugate_gradients, fit_tikhonov
 from .tikhonov import roughness, worst_error
 from .baselines import AMPLIFIES, Measurement, amplification, baselines

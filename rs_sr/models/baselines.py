@@ -66,10 +66,10 @@ def baselines(
     more = dict(fitted or {})
     if isinstance(physics, Downsampling):
         if physics.enlarge: return {**interpolations(dataset), **more}
-        rows: dict[str, nn.Module] = {mode: Enlargement(mode, physics.scale, units) for mode in ("bilinear", "bicubic")}
-        return {**rows, **more}
+        kinds = ("bilinear", "bicubic")
+        return {**{mode: Enlargement(mode, physics.scale, units) for mode in kinds}, **more}
     y, x = dataset.batch([0])
-    rows = {"measurement": Measurement(physics, units)} if y.shape == x.shape else {}
+    rows: dict[str, nn.Module] = {"measurement": Measurement(physics, units)} if y.shape == x.shape else {}
     inverse = PseudoInverse(physics, units)
     same = y.shape == x.shape and torch.allclose(inverse(y), y, atol=1e-5)
     if not same and amplification(inverse, y) < AMPLIFIES: rows["pseudo-inverse"] = inverse

@@ -125,16 +125,17 @@ def _decomposed(physics: Any, side: int) -> Frequencies:
     v = cosines(side)
     made = matrix @ v
     inner = made.T @ made
-    roughness = None
+    rough = None
     if (inner - inner.diag().diag()).abs().max() < 1e-9 * inner.max():
         s = made.norm(dim=0)
         u = made / s.clamp_min(1e-300)
-        roughness = 2 - 2 * (torch.arange(side).double() * math.pi / side).cos()
+        rough = 2 - 2 * (torch.arange(side).double() * math.pi / side).cos()
     else:
         u, s, vh = torch.linalg.svd(matrix, full_matrices=False)
         v = vh.T
     passed = s > 1e-8 * s.max()
-    return Frequencies(u[:, passed], s[passed], v[:, passed], None if roughness is None else roughness[passed])
+    rough = None if rough is None else rough[passed]
+    return Frequencies(u[:, passed], s[passed], v[:, passed], rough)
 
 def axes_of(
     physics: Any,  # any operator
@@ -143,15 +144,20 @@ def axes_of(
     "Decompose a separable operator for measurements of a size."
     if not isinstance(physics, (Separable, Denoising)) or y.ndim != 4: return None
     sides = [physics.side_of(n) if isinstance(physics, Separable) else n for n in y.shape[-2:]]
-    def placed(f): return Frequencies(*(None if t is None else t.to(y.device) for t in f))
-    return placed(frequencies(physics, sides[0])), placed(frequencies(physics, sides[1]))
+    rows, columns = (_placed(frequencies(physics, n), y.device) for n in sides)
+    return rows, columns
+
+def _placed(f: Frequencies, device: torch.device) -> Frequencies:
+    rough = None if f.roughness is None else f.roughness.to(device)
+    return Frequencies(f.u.to(device), f.s.to(device), f.v.to(device), rough)
 
 # %% ../../nbs/models/05_filters.ipynb #e1b64376
 class SeparableEstimator(LinearImages):
     "A linear estimator with one gain for each pair of frequencies of a separable operator."
     physics: Any
 
-    def table(self, rows: Frequencies, columns: Frequencies) -> Tensor: raise NotImplementedError  # gains, (r, q)
+    def table(self, rows: Frequencies, columns: Frequencies) -> Tensor:  # gains, (r, q)
+        raise NotImplementedError
 
     def coefficients(self,
         y: Tensor,  # measurements, (B, C, h, w), model space
@@ -261,7 +267,9 @@ def _regression(p: _Pairs) -> Tensor:
     power = (p.heard * p.std).square().sum((0, 1)).clamp_min(1e-12)
     return ((p.wanted * p.heard * p.std**2).sum((0, 1)) / power).clamp_min(0)
 
-def _descent(p: _Pairs, eps: float, steps: int, unit: Tensor | float = 1.0, start: Tensor | None = None) -> Tensor:
+def _descent(
+    p: _Pairs, eps: float, steps: int, unit: Tensor | float = 1.0, start: Tensor | None = None,
+) -> Tensor:
     "Fit the gains against an attack by L-BFGS, in units in which all of them are about equally stiff."
     first = torch.ones_like(p.heard[0, 0]) if start is None else start
     gains = (first / unit).requires_grad_()
@@ -293,12 +301,14 @@ def fit_filter(
     *,
     images: int = 64,  # the first so many of them
     steps: int = 100,  # of L-BFGS, at most
-) -> LinearImages:  # the better of the two families, or a `FrequencyFilter`; eps_rel is its level
+) -> Any:  # `LinearFilter`, the better of the two families, or `FrequencyFilter`; eps_rel is its level
     "Find the gains with the least mean worst-case error."
     y, x = dataset.batch(range(min(images, len(dataset))))
     physics, eps = dataset.physics, eps_from_rel(eps_rel, y)
     if not (isinstance(physics, Downsampling) and physics.enlarge):
-        return _fitted(FrequencyFilter(physics, *x.shape[-2:], dataset.normalization, eps_rel=eps_rel), y, x, eps, steps)
+        height, width = x.shape[-2:]
+        free = FrequencyFilter(physics, height, width, dataset.normalization, eps_rel=eps_rel)
+        return _fitted(free, y, x, eps, steps)
     n = y.shape[-1] // dataset.scale
     fits = []
     for mode in ("bicubic", "bilinear"):
@@ -308,4 +318,4 @@ def fit_filter(
         fits.append((error.item(), mode, gains))
     _, mode, gains = min(fits, key=lambda fit: fit[0])
     made = LinearFilter(gains, dataset.scale, mode, dataset.normalization, eps_rel=eps_rel)
-    return with_record(made, **physics_fields(physics))  # type: ignore[return-value]
+    return with_record(made, **physics_fields(physics))

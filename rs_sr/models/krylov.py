@@ -13,6 +13,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 from .linear import LinearImages, hidden_by_clamping, units_of, worst_clamped, worst_quadratic
+from ..physics import Normalization
 
 # %% ../../nbs/models/09_krylov.ipynb #e5796533
 class Ritz(NamedTuple):
@@ -47,7 +48,8 @@ def _ritz(basis: list[Tensor], inside: list[Tensor], beside: list[Tensor]) -> Ri
     "Take the tridiagonal matrix apart."
     T = torch.diag_embed(torch.stack(inside, 1))
     for i, side in enumerate(beside[:-1]): T[:, i, i + 1] = T[:, i + 1, i] = side
-    return Ritz(basis, *torch.linalg.eigh(T), beside[-1])
+    values, vectors = torch.linalg.eigh(T)
+    return Ritz(basis, values, vectors, beside[-1])
 
 # %% ../../nbs/models/09_krylov.ipynb #b3bdeb84
 class Worst(NamedTuple):
@@ -164,7 +166,7 @@ MEMORY = 2**30  # bytes that the vectors of a Krylov space may take
 
 class LinearEstimator(LinearImages):
     "A linear estimator, for measurements of any shape, with its exact worst case."
-    normalization = None  # of the images; None: they are pixels
+    normalization: Normalization | None = None  # of the images; None: they are pixels
     tolerance: float = 1e-4  # share of the largest error that the attack may miss
 
     def adjoint(self,
@@ -184,8 +186,8 @@ class LinearEstimator(LinearImages):
         "Return the estimator without its constant part, and the adjoint."
         f = in_double(self)
         with torch.no_grad(): constant = f(torch.zeros_like(y[:1]))
-        @torch.no_grad
-        def apply(v): return f(v) - constant
+        def apply(v):
+            with torch.no_grad(): return f(v) - constant
         return apply, in_double(lambda x: self.adjoint(x, y[:1].expand(len(x), *y.shape[1:])))
 
     def unclamped_attack(self,

@@ -14,7 +14,7 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
-from ..data import SRDataset
+from ..data import Pairs
 from .record import Record
 from ..physics import IMAGENET_MINI, Normalization, enlargement_matrix, projection_matrix
 
@@ -44,7 +44,8 @@ def worst_quadratic(
     rest = (eps**2 - z.square().sum(1)).clamp_min(0).sqrt()
     i = values.argmax(-1).expand(len(c))[:, None]
     along = z.gather(1, i)[:, 0]
-    return z.scatter_add(1, i, torch.where(rest > 1e-6 * eps, torch.where(along < 0, -1, 1) * rest, 0)[:, None])
+    more = torch.where(rest > 1e-6 * eps, torch.where(along < 0, -1, 1) * rest, 0)
+    return z.scatter_add(1, i, more[:, None])
 
 def _stationary(gap: Tensor, c: Tensor, eps: float) -> Tensor:
     "Find z = c / (t + gap) of length eps, where mu = s_1^2 + t, so that mu - s_i^2 = t + gap_i."
@@ -226,8 +227,8 @@ class Interpolation(LinearImages):
         scale: int = 2,  # factor with which the measurements were made
         # True: bilinear enlargement of the nearest consistent measurement, not of `y` itself
         projected: bool = False,
-        # between model space and the pixels in which the worst case counts
-        normalization: Normalization = IMAGENET_MINI,
+        # between model space and the pixels in which the worst case counts; None: the same
+        normalization: Normalization | None = IMAGENET_MINI,
     ):
         super().__init__()
         if mode not in ("bilinear", "bicubic"):
@@ -294,7 +295,7 @@ def is_exact(
 
 # %% ../../nbs/models/04_linear.ipynb #a771276a
 def interpolations(
-    dataset: SRDataset,  # whose scale and normalisation they need
+    dataset: Pairs,  # whose scale and normalisation they need
 ) -> dict[str, Interpolation]:  # by name
     "Return the rows that every table has: interpolation."
     scale, units = dataset.scale, dataset.normalization

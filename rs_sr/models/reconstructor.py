@@ -84,9 +84,11 @@ class Tiled(nn.Module):
         scale: int = 1,  # by how much the model enlarges: 1 where y has the size of x
     ):
         super().__init__()
-        if not 0 <= overlap < side: raise ValueError(f"overlap must lie in [0, side), got {overlap} of {side}")
+        if not 0 <= overlap < side:
+            raise ValueError(f"overlap must lie in [0, side), got {overlap} of {side}")
         if side % scale or overlap % scale:
-            raise ValueError(f"side and overlap must be multiples of the scale {scale}, got {side}, {overlap}")
+            given = f"got {side} and {overlap}"
+            raise ValueError(f"side and overlap must be multiples of the scale {scale}, {given}")
         self.model, self.scale = model, scale
         self.side, self.overlap = side // scale, overlap // scale  # in the measurement
         with_record(self, record_of(model))
@@ -96,8 +98,8 @@ class Tiled(nn.Module):
         h, w = y.shape[-2:]
         sides = [(min(n, self.side), tile_starts(n, self.side, self.overlap)) for n in (h, w)]
         (tall, rows), (wide, columns) = sides
-        down, across = (tile_weights([self.scale * s for s in starts], self.scale * n, self.scale * self.overlap)
-                        for n, starts in sides)
+        s = self.scale
+        down, across = (tile_weights([s * i for i in starts], s * n, s * self.overlap) for n, starts in sides)
         for top, u in zip(rows, down.to(y)):
             for left, v in zip(columns, across.to(y)):
                 yield y[..., top:top + tall, left:left + wide], u, v
@@ -111,7 +113,8 @@ class Tiled(nn.Module):
             x_hat = self.model(tile)
             if x_hat.shape[-2:] != (self.scale * tile.shape[-2], self.scale * tile.shape[-1]):
                 sizes = f"{tuple(tile.shape[-2:])} to {tuple(x_hat.shape[-2:])}"
-                raise ValueError(f"the model takes a tile of {sizes}; declare the scale: Tiled(model, scale=...)")
+                advice = "declare the scale: Tiled(model, scale=...)"
+                raise ValueError(f"the model takes a tile of {sizes}; {advice}")
             total = total + _placed(x_hat, u, v)
         return total
 

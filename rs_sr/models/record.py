@@ -58,7 +58,7 @@ def record_columns(
     "Turn a record into columns."
     return {name: value for name, value in asdict(record_of(model)).items() if name in RECORD}
 
-# %% ../../nbs/models/00_record.ipynb #ab97ea2e
+# %% ../../nbs/models/00_record.ipynb #9701d267
 def physics_fields(
     physics: Any,  # an operator, or its name, such as "blur:1.6,noise=0.02"
 ) -> dict[str, Any]:  # `scale` and `physics` of its record
@@ -75,6 +75,7 @@ def physics_fields(
 STRENGTH = dict.fromkeys(("noise", "denoiser"), "sigma_f")
 STRENGTH |= dict.fromkeys(("adversarial", "smooth-adversarial"), "eps_rel")
 
+# %% ../../nbs/models/00_record.ipynb #ab97ea2e
 def record_from_config(
     config: Mapping[str, Any],  # settings of a training run, by the names of `TrainConfig`
 ) -> Record:  # with the defaults of the settings where one is missing

@@ -43,7 +43,8 @@ def conjugate_gradients(
         before, length = length, dot(r, r)
         p = r + length / before.clamp_min(tiny) * p
     left = math.sqrt(float((length / (goal / tolerance**2).clamp_min(tiny)).max()))
-    raise RuntimeError(f"no solution after {steps} steps: a share of {left:.1g} is left; take a larger weight")
+    advice = "take a larger weight"
+    raise RuntimeError(f"no solution after {steps} steps: a share of {left:.1g} is left; {advice}")
 
 class _Solve(torch.autograd.Function):
     "Solve symmetric equations; the gradient is a solution of the same ones."
