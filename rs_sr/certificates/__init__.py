@@ -12,8 +12,9 @@ __all__ = ['Band', 'draws_needed', 'lower_probability', 'lower_rank', 'max_certi
            'OnCopies', 'as_pixels', 'distance_to', 'loss_of_mean', 'noisy_reconstructions', 'planned_seed',
            'sample_losses', 'Certificate', 'certificate_table', 'certify', 'certify_linear', 'certify_loss',
            'pilot_seeds', 'total_of', 'PixelMap', 'certify_mean', 'pixel_maps', 'attacked_errors', 'attacks_on',
-           'compare_with_attack', 'count_violations', 'CERTIFICATES', 'certify_dataset', 'FAMILY', 'certificate_text',
-           'certified_summary', 'ATTACKED', 'violations', 'Deployed', 'deploy']
+           'compare_with_attack', 'count_violations', 'CERTIFICATES', 'certify_dataset', 'FAMILY', 'about_pairs',
+           'certificate_schema', 'measured_columns', 'certificate_text', 'certified_summary', 'ATTACKED', 'violations',
+           'Deployed', 'deploy']
 
 # %% ../../nbs/certificates/index.ipynb #6f209bbb
 from .bounds import (
@@ -31,7 +32,8 @@ from .reconstruction import (
     Certificate, Recipe, certificate_table, certify, certify_linear, certify_loss, pilot_seeds, total_of)
 from .pixelwise import PixelMap, certify_mean, pixel_maps
 from .falsify import attacked_errors, attacks_on, compare_with_attack, count_violations
-from .dataset import CERTIFICATES, certify_dataset, FAMILY
+from .dataset import CERTIFICATES, FAMILY, about_pairs, certificate_schema, certify_dataset
+from .dataset import measured_columns
 from .summary import certificate_text, certified_summary
 from .attacked import ATTACKED, violations
 from .deploy import Deployed, deploy
@@ -51,5 +53,6 @@ _all_ = [
     "certify_loss", "pilot_seeds", "total_of",
     "PixelMap", "certify_mean", "pixel_maps", "attacked_errors", "attacks_on",
     "compare_with_attack", "count_violations",
-    "CERTIFICATES", "certify_dataset", "FAMILY", "certificate_text", "certified_summary", "ATTACKED",
+    "CERTIFICATES", "certify_dataset", "FAMILY", "about_pairs", "certificate_schema", "measured_columns",
+    "certificate_text", "certified_summary", "ATTACKED",
     "violations", "Deployed", "deploy"]

@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 import torch
 from torch import nn
-from .dataset import FAMILY
+from .dataset import FAMILY, about_pairs, measured_columns
 from .falsify import attacked_errors, attacks_on, compare_with_attack
 from .sampling import as_pixels, noisy_reconstructions
-from ..data import SRDataset
+from ..data import Pairs
 from ..runtime import (device_of, draw_seeds, family_seed, fingerprint, kept_memory, model_settings,
     named, progress, Schema, Table, Team)
 
@@ -45,11 +45,23 @@ def _same_models(frame, weights: Mapping[str, str]) -> None:
         if weights[name] == was: continue
         raise ValueError(f"{name} is not the model that was certified (weights {was}, now {weights[name]})")
 
-def _same_photographs(frame, dataset: SRDataset, photos: Mapping[str, str]) -> None:
+def _same_measurement(frame, now: Mapping[str, Any]) -> None:
+    "Refuse another operator, or other noise."
+    if ("physics" in frame) != bool(now):
+        kinds = "super-resolution with enlarged measurements", "another measurement"
+        was, here = kinds if now else kinds[::-1]
+        raise ValueError(f"the table was certified for {was}, the dataset has {here}; give that dataset")
+    for column, value in now.items():
+        if other := set(frame[column]) - {value}:
+            raise ValueError(f"the table was certified for {column} {other.pop()}, the dataset has {value}; "
+                             "give the dataset that was certified")
+
+def _same_photographs(frame, dataset: Pairs, photos: Mapping[str, str]) -> None:
     "Refuse photographs that are not those that were certified."
     if scales := set(frame.get("scale", ())) - {dataset.scale}:
         raise ValueError(f"the table was certified at scale {scales.pop()}, the dataset has {dataset.scale}; "
                          "give the dataset that was certified")
+    _same_measurement(frame, measured_columns(dataset))
     if "photo" not in frame: return  # a table of the first release
     for name, was in frame[["image", "photo"]].drop_duplicates().itertuples(index=False):
         if photos[name] == was: continue
@@ -62,7 +74,7 @@ class _Attacker:
     "What all attacked radii of a call have in common."
     models: Mapping[str, nn.Module]
     weights: Mapping[str, str]
-    dataset: SRDataset
+    dataset: Pairs
     device: torch.device
     seed: int  # of the call
     attack: Mapping[str, Any]  # options of `attacks_on`
@@ -133,7 +145,7 @@ def _attack_missing(work: _Attacker, frame, table: Table) -> None:
 def violations(
     frame,  # DataFrame from `certify_dataset`, or read from its file
     models: nn.Module | Mapping[str, nn.Module],  # the networks that were certified, by name
-    dataset: SRDataset,  # the pairs that were certified
+    dataset: Pairs,  # the pairs that were certified
     *,
     ratios: Sequence[float] | None = None,  # only radii that are these multiples of sigma_g; None: all
     images: Sequence[int] | None = None,  # only these images; None: all of the frame
@@ -156,11 +168,9 @@ def violations(
     _same_photographs(frame, dataset, photos)
     attack = {"steps": steps, "attack_k": attack_k}
     measure = {"draws": draws, "means": list(means)}
-    photographs = {"scale": dataset.scale, "crop": dataset.crop,
-                   "normalization": str(dataset.normalization)}
     known: dict[str, Any] = {"weights": weights, "photos": photos,
              "partly": {f"model {name}": model_settings(model) for name, model in models.items()}}
-    settings = {"fresh": fresh, **measure, **attack, "seed": seed, **photographs}
+    settings = {"fresh": fresh, **measure, **attack, "seed": seed, **about_pairs(dataset)}
     work = _Attacker(models, weights, dataset, team.device, seed, attack, measure, fresh)
     with Table(out, ATTACKED, team=team, settings=settings, **known) as table, kept_memory():
         _attack_missing(work, frame, table)
