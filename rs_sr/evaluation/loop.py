@@ -18,7 +18,8 @@ from rs_sr.evaluation.jobs import (attack_settings, check_settings, Job, levels_
     plan_jobs, SCHEMA)
 from .protocol import attack_batch, reconstruct
 from ..metrics import mse, psnr, ssim
-from ..models import interpolations, is_exact, record_columns
+from ..models import baselines as baselines_of
+from ..models import is_exact, record_columns
 from ..runtime import (derive_seed, device_of, fingerprint, frozen, generator, kept_memory,
     model_settings, named, progress, Table, Team)
 
@@ -160,9 +161,8 @@ def opened(
 
 # %% ../../nbs/evaluation/03_loop.ipynb #f7a945a9
 def _with_baselines(models: dict[str, nn.Module], dataset: Pairs) -> dict[str, nn.Module]:
-    "Put interpolation before the models."
-    thesis = measured_by(dataset)["physics"] is None
-    lines = interpolations(dataset) if thesis else {}
+    "Put the linear rows before the models."
+    lines = baselines_of(dataset)
     taken = [n for n in lines if n in models and not is_exact(models[n])]
     if taken: raise ValueError(f"a model is named {taken[0]!r}, as interpolation is; give it another name")
     return lines | models
@@ -182,7 +182,7 @@ def evaluate(
     attack_k: int = 4,  # draws of the smoothed estimate inside an attack on it
     # further models whose attacks the ensemble tries, by name of the attacked model
     surrogates: Mapping[str, Sequence[nn.Module]] | None = None,
-    baselines: bool = True,  # True: add bilinear and bicubic interpolation under their exact worst case
+    baselines: bool = True,  # True: add the linear rows, such as interpolation, under their exact worst case
     images: Sequence[int] | None = None,  # which images; None: all
     out: str | Path | None = None,  # CSV that collects the rows; rerun with the same file to resume
     batch_size: int | None = None,  # images attacked at a time; None: 4, on a GPU 64

@@ -62,10 +62,11 @@ def baselines(
     fitted: Mapping[str, nn.Module] | None = None,  # more rows by name, such as filters; None: none
 ) -> dict[str, nn.Module]:  # linear estimators, each with its exact worst case, by name
     "Return the linear rows of a table."
-    physics, units = dataset.physics, dataset.normalization
+    physics, units = getattr(dataset, "physics", None), dataset.normalization
     more = dict(fitted or {})
+    thesis = isinstance(physics, Downsampling) and physics.enlarge
+    if physics is None or thesis: return {**interpolations(dataset), **more}
     if isinstance(physics, Downsampling):
-        if physics.enlarge: return {**interpolations(dataset), **more}
         kinds = ("bilinear", "bicubic")
         return {**{mode: Enlargement(mode, physics.scale, units) for mode in kinds}, **more}
     y, x = dataset.batch([0])
