@@ -12,6 +12,7 @@ from .demo import rs_sr_demo
 from .download import rs_sr_download
 from .evaluate import rs_sr_evaluate
 from .leaderboard import rs_sr_leaderboard
+from .reconstruct import rs_sr_reconstruct
 from .report import rs_sr_report
 from .shared import run_command
 from .study import rs_sr_study
@@ -19,8 +20,8 @@ from .train import rs_sr_train
 from .tune import rs_sr_tune
 
 # %% ../../nbs/commands/11_entry.ipynb #75517021
-_ALL = (rs_sr_demo, rs_sr_download, rs_sr_train, rs_sr_tune, rs_sr_evaluate, rs_sr_report, rs_sr_certify,
-        rs_sr_leaderboard, rs_sr_study, rs_sr_bench)
+_ALL = (rs_sr_demo, rs_sr_download, rs_sr_train, rs_sr_tune, rs_sr_evaluate, rs_sr_reconstruct,
+        rs_sr_report, rs_sr_certify, rs_sr_leaderboard, rs_sr_study, rs_sr_bench)
 COMMANDS = {f.__name__: f for f in _ALL}
 
 def main(

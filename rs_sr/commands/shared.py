@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['SCALE_RULE', 'command_parser', 'Rule', 'with_rules', 'refuse_idle', 'given_options', 'run_command', 'parse_numbers',
-           'at_least', 'short_names', 'load_models', 'parse_crop', 'chosen_physics', 'load_estimators', 'choose_device',
-           'save_table', 'say_files']
+           'at_least', 'short_names', 'load_models', 'parse_crop', 'chosen_physics', 'trained_for', 'check_trained',
+           'load_estimators', 'choose_device', 'save_table', 'say_files']
 
 # %% ../../nbs/commands/00_shared.ipynb #fd394fb2
 import argparse
@@ -15,7 +15,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import UnionType
-from typing import NamedTuple, get_args
+from typing import NamedTuple, get_args, get_origin
 from fastcore.script import anno_parser
 
 # %% ../../nbs/commands/00_shared.ipynb #13b635cd
@@ -24,6 +24,7 @@ _EXAMPLES = {
     "rs_sr_demo": "--images 2 --eps_rel 0,0.05 --k 4",
     "rs_sr_train": "photographs runs/noise0.1 --method noise --sigma_f 0.1 --epochs 10",
     "rs_sr_evaluate": f"{_NETWORKS} --eps_rel 0,0.02,0.05 --sigma_g card --images 8 --out results.csv",
+    "rs_sr_reconstruct": "old.jpg --measured --physics blur:1.6 --weights runs/deblur --out sharp",
     "rs_sr_report": "my_models:make --value_range pixel --small --eps_rel 0.01 --images 4 --out my_report",
     "rs_sr_tune": "unet-x2-noise0.1 validation --sigma_g 0,0.1,0.2 --eps_rel 0,0.02,0.05 --out tuning.csv",
     "rs_sr_download": "imagenet-mini",
@@ -43,6 +44,9 @@ def command_parser(
         option.help = (option.help or "").removesuffix(" (default: )").removesuffix(" (default: False)")
         kind = command.__annotations__.get(option.dest)
         if isinstance(kind, UnionType): option.type = get_args(kind)[0]  # of int | None, the int
+        if get_origin(kind) is list:  # one or more
+            option.type = get_args(kind)[0]
+            option.nargs = "+"
     parser.add_argument("--debug", action="store_true", help="show the traceback of a failure")
     if name in _EXAMPLES: parser.epilog = f"example: {name} {_EXAMPLES[name]}"
     return parser
@@ -218,14 +222,23 @@ def chosen_physics(
     return parse_physics(physics or f"downsampling:{scale}")
 
 # %% ../../nbs/commands/00_shared.ipynb #eb05a592
-def _measured_by(record) -> str:
-    "Name the operator in a record; empty: it names none."
-    if record.physics in ("", "downsampling"): return f"downsampling:{record.scale}" if record.scale else ""
-    return record.physics
+def trained_for(
+    network,  # any estimator
+) -> str:  # name of an operator; empty: the record names none
+    "Read off a record what a network was trained to undo."
+    from rs_sr.models import record_of
+    record = record_of(network)
+    if record.physics not in ("", "downsampling"): return record.physics
+    return f"downsampling:{record.scale}" if record.scale else ""
 
-def _check_trained(name, record, wanted):
+def check_trained(
+    name: str,  # of the network, for the message
+    network,  # any estimator
+    physics,  # operator that measures
+):
     "Refuse a network that was trained for another measurement."
-    trained = _measured_by(record)
+    from rs_sr.physics import spec_of
+    trained, wanted = trained_for(network), spec_of(physics)
     if trained in ("", wanted): return
     raise ValueError(f"{name} was trained for {trained} and would see {wanted}; give --physics {trained}, "
                      "another network, or --any_physics to run it all the same")
@@ -237,13 +250,11 @@ def load_estimators(
     any_physics: bool = False,  # True: also networks that were trained for another one
 ) -> dict:  # estimator y -> x_hat by label
     "Load networks as estimators for an operator."
-    from rs_sr.models import Reconstructor, Record, physics_fields, record_of
-    fields = physics_fields(physics)
+    from rs_sr.models import Reconstructor, physics_fields
     networks = load_models(names)
     if not any_physics:
-        wanted = _measured_by(Record(**fields))
-        for name, network in networks.items(): _check_trained(name, record_of(network), wanted)
-    if fields["physics"] == "downsampling": return networks
+        for name, network in networks.items(): check_trained(name, network, physics)
+    if physics_fields(physics)["physics"] == "downsampling": return networks
     return {name: Reconstructor(physics, network).eval() for name, network in networks.items()}
 
 # %% ../../nbs/commands/00_shared.ipynb #7592f710

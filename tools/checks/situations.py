@@ -455,20 +455,23 @@ def try_report(s: dict, folder: Path) -> str:
 WORDS = ("2", "1", "0", "-1", "nan", "inf", "1e9", "x", "", "0.5", "1,2", "0,0.05", "a b", "é", "None", "--k")
 COMMANDS = {"rs_sr_evaluate": ("unet-x2-standard",), "rs_sr_tune": ("unet-x2-noise0.1", "DATA"),
             "rs_sr_certify": ("unet-x2-noise0.1",), "rs_sr_report": ("my_models:make",),
-            "rs_sr_train": ("DATA", "OUT"), "rs_sr_demo": (), "rs_sr_leaderboard": ("defences.csv", "DATA")}
+            "rs_sr_train": ("DATA", "OUT"), "rs_sr_demo": (), "rs_sr_leaderboard": ("defences.csv", "DATA"),
+            "rs_sr_reconstruct": ("DATA", "--weights", "unet-x2-standard")}
 OPTIONS = {"rs_sr_evaluate": ("eps_rel", "steps", "k", "sigma_g", "attack_k", "batch_size", "precision"),
            "rs_sr_tune": ("eps_rel", "steps", "k", "sigma_g", "batch_size", "metric", "split"),
            "rs_sr_certify": ("radii", "k", "alpha", "draws", "means", "sigma_g", "steps"),
            "rs_sr_report": ("value_range", "eps_rel", "sigma_g", "k", "passes", "steps", "channels"),
            "rs_sr_train": ("method", "epochs", "batch_size", "crop", "region", "learning_rate", "sigma_f"),
-           "rs_sr_demo": ("images", "eps_rel", "k"), "rs_sr_leaderboard": ("eps_rel", "images", "steps")}
+           "rs_sr_demo": ("images", "eps_rel", "k"), "rs_sr_leaderboard": ("eps_rel", "images", "steps"),
+           "rs_sr_reconstruct": ("physics", "sigma_g", "k", "tile", "overlap", "mask", "depth")}
 SMALL = {"rs_sr_evaluate": "--crop 32 --images 1 --k 2 --steps 1 --sigma_g 0.1 --eps_rel 0 --out OUT.csv",
          "rs_sr_tune": "--crop 32 --images 1 --k 2 --steps 1 --eps_rel 0.05 --sigma_g 0,0.1 --out OUT.csv",
          "rs_sr_certify": "--crop 32 --images 1 --k 64 --means 1 --draws 5 --out OUT.csv",
          "rs_sr_report": "--crop 32 --images 1 --k 2 --passes 80 --steps 1 --out OUT",
          "rs_sr_train": "--crop 32 --batch_size 1 --epochs 1 --region 32",
          "rs_sr_demo": "--images 1 --k 2 --eps_rel 0 --out OUT",
-         "rs_sr_leaderboard": "--crop 32 --eps_rel 0 --images 1 --out OUT.csv"}
+         "rs_sr_leaderboard": "--crop 32 --eps_rel 0 --images 1 --out OUT.csv",
+         "rs_sr_reconstruct": "--sigma_g 0.1 --k 2 --tile 32 --overlap 8 --out OUT"}
 DEFENCES = "name,layers,estimator,sigma_g,k,scale,about\nplain,unet-x2-standard,mean,0.0,16,2,No defence.\n"
 PLACES = choice("no/such/place", "afile/x", ".", "out.json", "")
 MAKERS = choice("z", "z.half()", "None", "1/0", "z[:, :1]", "broken syntax(")
