@@ -15,13 +15,15 @@ def certified_summary(
     # holds_for, and value, which is NaN unless all photographs are certified
 ):  # -> DataFrame
     "Average certificates over images."
-    key = ["model", "sigma_g", "radius", "grey", "eps_rel", "estimator", "quantity"]
+    key = ["model", "sigma_g", "radius", "estimator", "quantity"]
     groups = frame.assign(certified=frame.status == "certified").groupby(key, sort=False, dropna=False)
     def whole(values): return values.mean(skipna=False)
-    table = groups.agg(n=("image", "nunique"), certified=("certified", "mean"), value=("value", whole),
+    table = groups.agg(grey=("grey", "min"), eps_rel=("eps_rel", "min"),  # whole photographs have several
+                       n=("image", "nunique"), certified=("certified", "mean"), value=("value", whole),
                        clean_psnr=("clean_psnr", "mean")).reset_index()
     loss = (table.clean_psnr - table.value).where(table.quantity == PSNR_DB)
-    return table.assign(loss=loss, holds_for=table.estimator.map(holds_for))
+    order = [*key[:3], "grey", "eps_rel", *key[3:], "n", "certified", "value", "clean_psnr"]
+    return table[order].assign(loss=loss, holds_for=table.estimator.map(holds_for))
 
 # %% ../../nbs/certificates/07_summary.ipynb #d96ccb69
 def _cell(row) -> str:
@@ -46,6 +48,14 @@ def _joined(*parts):
     import pandas as pd
     return pd.concat(parts)
 
+def _reach(radii, measured: bool) -> str:
+    "Say which perturbations are meant."
+    ball = "every perturbation of the measurement, on top of its noise," if measured else "every perturbation"
+    units = "units of the measurement" if measured else "model units"
+    text = f"{ball} up to\nr = {', '.join(f'{r:.4g}' for r in radii.radius)} ({units})"
+    if radii.grey.isna().any(): return text
+    return f"{text}, that is, root mean squares of {', '.join(f'{g:.2g}' for g in radii.grey)} grey levels"
+
 def _block(frame, table, model: str, sigma_g: float) -> str:
     "What is certified of one network at one noise level."
     rows = frame[(frame.model == model) & (frame.sigma_g == sigma_g)].drop_duplicates("image")
@@ -54,12 +64,10 @@ def _block(frame, table, model: str, sigma_g: float) -> str:
     part = _joined(own[own.estimator != "all"], lines)
     drawn = f"{rows.clean_psnr.mean():.2f} dB (mean of {rows.clean_k.iloc[0]} draws)"
     clean = drawn if rows.clean_psnr.notna().all() else "not drawn"
-    reach = part.drop_duplicates("radius").sort_values("radius")
-    radii = ", ".join(f"{r:.4g}" for r in reach.radius)
-    grey = ", ".join(f"{g:.2g}" for g in reach.grey)
-    return (f"{model}, sigma {sigma_g:g}, {len(rows)} images; smoothed, without attack: {clean}. "
-            f"Certified PSNR (dB) for every perturbation up to\nr = {radii} (model units), "
-            f"that is, root mean squares of {grey} grey levels:\n{_wide(part, sigma_g)}")
+    whose = f" of {frame.physics.iloc[0]}" if "physics" in frame else ""
+    reach = _reach(part.drop_duplicates("radius").sort_values("radius"), bool(whose))
+    return (f"{model}, sigma {sigma_g:g}, {len(rows)} images{whose}; smoothed, without attack: {clean}. "
+            f"Certified PSNR (dB) for {reach}:\n{_wide(part, sigma_g)}")
 
 # %% ../../nbs/certificates/07_summary.ipynb #b845e2d9
 def certificate_text(
