@@ -12,9 +12,9 @@ __all__ = ['RECORD', 'Record', 'read_record', 'record_columns', 'record_from_con
            'required_arguments', 'run_form', 'stages', 'to_float', 'to_form', 'LinearEstimator', 'ReportedMap', 'Worst',
            'in_double', 'lanczos', 'top_eigenpair', 'worst_krylov', 'Reconstructor', 'Tiled', 'load_estimator',
            'tile_starts', 'tile_weights', 'Knowing', 'wants_physics', 'Frequencies', 'FrequencyFilter',
-           'SeparableEstimator', 'axes_of', 'cosines', 'frequencies', 'PhysicsEstimator', 'PseudoInverse', 'Tikhonov',
-           'conjugate_gradients', 'fit_tikhonov', 'roughness', 'worst_error', 'AMPLIFIES', 'Measurement',
-           'amplification', 'baselines']
+           'SeparableEstimator', 'axes_of', 'cosines', 'frequencies', 'units_config', 'units_from', 'PhysicsEstimator',
+           'PseudoInverse', 'Tikhonov', 'conjugate_gradients', 'fit_tikhonov', 'roughness', 'worst_error', 'AMPLIFIES',
+           'Measurement', 'amplification', 'baselines']
 
 # %% ../../nbs/models/index.ipynb #2cbc7600
 from .record import RECORD, Record, read_record, record_columns, record_from_config
@@ -35,7 +35,7 @@ from .krylov import worst_krylov
 from .reconstructor import Reconstructor, Tiled, load_estimator, tile_starts, tile_weights
 from .forms import Knowing, wants_physics
 from .filters import Frequencies, FrequencyFilter, SeparableEstimator, axes_of, cosines
-from .filters import frequencies
+from .filters import frequencies, units_config, units_from
 from .tikhonov import PhysicsEstimator, PseudoInverse, Tikhonov, conjugate_gradients, fit_tikhonov
 from .tikhonov import roughness, worst_error
 from .baselines import AMPLIFIES, Measurement, amplification, baselines
@@ -55,6 +55,7 @@ _all_ += ["LinearEstimator", "ReportedMap", "Worst", "in_double", "lanczos", "to
 _all_ += ["Reconstructor", "Tiled", "load_estimator", "tile_starts", "tile_weights"]
 _all_ += ["Knowing", "wants_physics"]
 _all_ += ["Frequencies", "FrequencyFilter", "SeparableEstimator", "axes_of", "cosines", "frequencies"]
+_all_ += ["units_config", "units_from"]
 _all_ += ["PhysicsEstimator", "PseudoInverse", "Tikhonov", "conjugate_gradients", "fit_tikhonov"]
 _all_ += ["roughness", "worst_error"]
 _all_ += ["AMPLIFIES", "Measurement", "amplification", "baselines"]

@@ -6,12 +6,16 @@
 __all__ = ['Reconstructor', 'load_estimator', 'tile_starts', 'tile_weights', 'Tiled']
 
 # %% ../../nbs/models/11_reconstructor.ipynb #8d786077
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 import torch
 from torch import Tensor, nn
+from .filters import FrequencyFilter
+from .pretrained import weights_folder
 from .record import physics_fields, record_of, with_record
+from .tikhonov import Tikhonov
 from .zoo import load_network
 from ..physics import parse_physics, spec_of, to_image
 
@@ -38,11 +42,15 @@ class Reconstructor(nn.Module):
 
 # %% ../../nbs/models/11_reconstructor.ipynb #0ceb12a3
 def load_estimator(
-    # shipped weights or a folder, of either network; "user/repository" on the Hub: of a U-Net
+    # shipped weights or a folder, of a network, filter or penalty; "user/repository" on the Hub: of a U-Net
     name_or_folder: str | Path,
     physics: Any = None,  # operator, or its name; None: the one in the record
 ) -> nn.Module:  # y -> x_hat, in evaluation mode, float32, on the CPU, with its record
     "Load a network ready to be called with a measurement."
+    config = weights_folder(name_or_folder)/"config.json"
+    settings = json.loads(config.read_text(encoding="utf-8")) if config.is_file() else {}
+    if "order" in settings: return Tikhonov.from_pretrained(name_or_folder)
+    if "physics" in settings: return FrequencyFilter.from_pretrained(name_or_folder)
     network = load_network(name_or_folder)
     trained = record_of(network).physics
     if physics is None and trained in ("", "downsampling"): return network

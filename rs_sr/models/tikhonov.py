@@ -8,16 +8,17 @@ __all__ = ['conjugate_gradients', 'roughness', 'diagonal_of', 'sparse_solver', '
 
 # %% ../../nbs/models/10_tikhonov.ipynb #ea3facc6
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache, partial
 from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
 from ..data import Pairs
-from .filters import Frequencies, SeparableEstimator, axes_of
+from .filters import Frequencies, SeparableEstimator, axes_of, units_config, units_from
 from .krylov import LinearEstimator
 from .linear import units_of
+from .pretrained import Pretrained
 from .record import Record, physics_fields
 from ..physics import IMAGENET_MINI, Normalization, eps_from_rel, parse_physics, spec_of
 
@@ -139,7 +140,7 @@ class PseudoInverse(PhysicsEstimator):
         return self.physics.A_dagger(y)
 
 # %% ../../nbs/models/10_tikhonov.ipynb #e6d84d89
-class Tikhonov(PhysicsEstimator):
+class Tikhonov(PhysicsEstimator, Pretrained):
     "Least squares with a penalty, for any operator, with its exact worst case."
     network = "tikhonov"
     residual: float = 1e-9  # of conjugate gradients
@@ -148,16 +149,18 @@ class Tikhonov(PhysicsEstimator):
         physics: Any,  # operator, or its name
         weight: float = 0.1,  # of the penalty, positive
         order: int = 1,  # of the penalty: 0 for |x|^2, 1 for the squared gradient
-        # between model space and the pixels in which the worst case counts; None: pixels
-        normalization: Normalization | None = IMAGENET_MINI,
+        # between model space and pixels; a dict of both when it is read from a file; None: pixels
+        normalization: Normalization | Mapping | None = IMAGENET_MINI,
         *,
         eps_rel: float = 0.0,  # of the attack that it was fitted against: the level in the record
     ):
-        super().__init__(physics, normalization, eps_rel=eps_rel)
+        super().__init__(physics, units_from(normalization), eps_rel=eps_rel)
         if not 0 < weight < math.inf: raise ValueError(f"weight must be positive, got {weight}")
         if order not in (0, 1): raise ValueError(f"order must be 0 or 1, got {order}")
         self.weight, self.order = float(weight), order
         self._diagonals: dict[tuple, Tensor | None] = {}
+        self.config = {"physics": spec_of(self.physics), "weight": self.weight, "order": order,
+                       "normalization": units_config(self.normalization)}
 
     def is_separable(self, y: Tensor) -> bool:
         axes = axes_of(self.physics, y)
