@@ -16,17 +16,20 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from torch import Tensor, nn
-from ..attacks import attack_ensemble, pgd, random_in_ball, squared_error, top_singular_direction
-from ..data import SRDataset, sample_photos
+from ..attacks import attack_ensemble, pgd, pick, random_in_ball, squared_error, top_singular_direction
+from ..data import PairDataset, Pairs, SRDataset, sample_photos
 from .adapter import Adapter, DeclaredPairs, checks_of, declared, determine_range
 from .adapter import interpolation_rows
 from .findings import Measured, report_figure, sentences
+from .measured import MeasuredPairs, error_factor, fitted, gain_of, linear_rows
+from .measured import measured_pairs, modulus, range_for, rate
 from .protocol import smooth
 from .report_files import Report, refuse_other_report
 from .statistics import summarise
-from ..metrics import mse, psnr, ssim
+from ..metrics import psnr
 from ..models import UNetSR
-from ..physics import IMAGENET_MINI, Normalization, eps_from_rel, resize
+from ..physics import IMAGENET_MINI, Downsampling, Normalization, eps_from_rel, parse_physics, resize
+from ..physics import spec_of, to_image
 from ..runtime import derive_seed, device_of, fingerprint, frozen, generator, kept_memory, modules_in
 from ..runtime import progress, provenance
 from ..smoothing import SmoothedModel
@@ -65,22 +68,39 @@ class ReportSettings:
     images: tuple[str, ...]  # names of the photographs
     form: str = ""  # how the model is called, where it was named
     unchecked: tuple[str, ...] = ()  # checks that were left out
+    physics: str = ""  # operator that measured; empty: super-resolution, as `scale` and `enlarged` say
 
     def __post_init__(self):
-        if self.name in ("bilinear", "bicubic"):
-            raise ValueError(f"name {self.name!r} is that of an interpolation in the table; choose another")
-        if min(len(self.images), self.k, self.steps) < 1 or self.passes < 80:
-            raise ValueError("images, k and steps must be at least 1 and passes at least 80, got "
-                             f"{len(self.images)}, {self.k}, {self.steps} and {self.passes}")
-        if not self.eps_rel or min(*self.eps_rel, *self.sigma_g, math.inf) <= 0:
-            raise ValueError("eps_rel needs a radius above 0, and sigma_g no level below 0, got "
-                             f"{list(self.eps_rel)} and {list(self.sigma_g)}")
+        _check_report(self)
+
+    def as_dict(self) -> dict[str, Any]:  # without an operator that there is none of
+        "List what decides the numbers."
+        return {name: value for name, value in asdict(self).items() if name != "physics" or value}
+
+# %% ../../nbs/evaluation/09_report.ipynb #7cf86349
+def _check_report(self: ReportSettings):
+    "Refuse settings that make no report."
+    if self.name in ("bilinear", "bicubic"):
+        raise ValueError(f"name {self.name!r} is that of an interpolation in the table; choose another")
+    if min(len(self.images), self.k, self.steps) < 1 or self.passes < 80:
+        raise ValueError("images, k and steps must be at least 1 and passes at least 80, got "
+                         f"{len(self.images)}, {self.k}, {self.steps} and {self.passes}")
+    if not self.eps_rel or min(*self.eps_rel, *self.sigma_g, math.inf) <= 0:
+        raise ValueError("eps_rel needs a radius above 0, and sigma_g no level below 0, got "
+                         f"{list(self.eps_rel)} and {list(self.sigma_g)}")
 
 # %% ../../nbs/evaluation/09_report.ipynb #d0f51deb
 def _unit(pairs) -> float:
     "Size of one normalised unit in the units of a model."
     if pairs.value_range == "normalised": return 1.0
     return float(np.mean(IMAGENET_MINI.std) / np.mean(pairs.normalization.std))
+
+def _measurement_unit(pairs: MeasuredPairs, chosen: Sequence[int]) -> float:
+    "Size of one normalised unit in the units of a measurement: the same share of its root mean square."
+    unit = float(np.mean(IMAGENET_MINI.std)) if pairs.channels == 2 else _unit(pairs)
+    if getattr(pairs.physics, "keeps_constants", False): return unit
+    y, x = pairs.batch(chosen)
+    return unit * float(y.square().mean().sqrt() / x.square().mean().sqrt())
 
 def _numbers(given, defaults, unit) -> tuple[float, ...]:
     "Read radii or levels; where none are given, bring the defaults into the units of the model."
@@ -108,10 +128,10 @@ class _Batch(NamedTuple):
 class _Run:
     "What one report works with, and what it collects."
     f: Adapter
-    pairs: DeclaredPairs
+    pairs: DeclaredPairs | MeasuredPairs
     settings: ReportSettings
     device: torch.device
-    plain: dict[str, Any]  # interpolations by name
+    plain: dict[str, Any]  # interpolations, or linear reconstructions of another measurement, by name
     surrogates: list[nn.Module]  # that stand in for a model without gradients
     rows: list[dict] = field(default_factory=list)  # PSNR and SSIM, one an image and setting
     gains: list[dict] = field(default_factory=list)  # one an image, radius and direction
@@ -140,7 +160,8 @@ def _add_rows(run, batch, pixels, model, eps_rel, attack, steps=0, sigma_g=0.0):
     k = run.settings.k if sigma_g else 0
     setting = {"scale": run.pairs.scale, "eps_rel": eps_rel, "attack": attack, "steps": steps,
                "sigma_g": sigma_g, "k": k}
-    values = torch.stack([metric(pixels, target) for metric in (mse, psnr, ssim)], 1)
+    if run.settings.physics: setting["physics"] = run.settings.physics
+    values = torch.stack([*rate(pixels, target)], 1)
     for i, value in zip(batch.indices, values.tolist()):
         name = {"model": model, "image": run.pairs.names[i]}
         run.rows.append(name | setting | {"seed": run.settings.seed} | dict(zip(("mse", "psnr", "ssim"),
@@ -180,7 +201,7 @@ def _attack_model(run, batch, eps_rel, rng) -> Tensor:
     found = pgd(run.f, batch.y, batch.x, eps, steps=steps, step_size="constant", random_start=True, generator=rng)
     _add_rows(run, batch, _pixels(run, run.f, found), run.settings.name, eps_rel, "pgd", steps)
     with torch.no_grad(): keep = squared_error(run.f(found), batch.x) > squared_error(run.f(worst), batch.x)
-    return torch.where(keep[:, None, None, None], found, worst)
+    return pick(keep, found, worst)
 
 # %% ../../nbs/evaluation/09_report.ipynb #a5a8d714
 def _measure_interpolation(run, batch, eps_rel):
@@ -229,8 +250,9 @@ def _measure_chance(run, batch):
         g = SmoothedModel(run.f, sigma_g, max(4, k), antithetic=k % 2 == 0, clamp=units.model_range(),
                           seed=run.settings.seed)
         found = g.estimate(batch.y)
-        error = mse(units.to_pixels(found.mean, clamp=True), target)
-        variance = (found.rms * float(np.mean(units.std))).square()
+        error = rate(units.to_pixels(found.mean, clamp=True), target).mse
+        factor = error_factor(run.pairs.channels)
+        variance = factor * (found.rms * float(np.mean(units.std))).square()
         for i, v, e in zip(batch.indices, variance.tolist(), error.tolist()):
             run.errors.append({"image": run.pairs.names[i], "sigma_g": sigma_g, "variance": g.k * v,
                                "error": max(e - v, 1e-12)})
@@ -259,15 +281,21 @@ def _pictures(run, i, eps_rel):
     "Draw one photograph before and after the attack."
     from rs_sr.plots import plot_reconstructions
     y, x = run.pairs.batch([i], run.device)
-    attacked, bilinear = run.worst[i, eps_rel], run.plain["bilinear"]
+    attacked, (plain, linear) = run.worst[i, eps_rel], next(iter(run.plain.items()))
     to_pixels = run.pairs.normalization.to_pixels
-    def shown(z): return resize(to_pixels(z), *x.shape[-2:], kernel="nearest").clamp(0, 1)
+    def shown(z): return _picture(run.pairs, z, x)
     drawn = {"measurement": shown(y), "attacked": shown(attacked), "output": _pixels(run, run.f, y),
              "output, attacked": _pixels(run, run.f, attacked),
-             "bilinear, attacked": _pixels(run, bilinear, bilinear.attack(y, x, eps_from_rel(eps_rel, y)))}
+             f"{plain}, attacked": _pixels(run, linear, linear.attack(y, x, eps_from_rel(eps_rel, y)))}
     for sigma_g in run.settings.sigma_g[:1]:
         drawn[f"smoothed {sigma_g:g}, attacked"] = _smoothed_pixels(run, attacked, sigma_g, [i])
-    return plot_reconstructions({n: p.cpu() for n, p in drawn.items()}, to_pixels(x, clamp=True).cpu())
+    drawn = {n: modulus(p.cpu()) for n, p in drawn.items()}
+    return plot_reconstructions(drawn, modulus(to_pixels(x, clamp=True).cpu()))
+
+def _picture(pairs, y, x) -> Tensor:
+    "Show a measurement: as it is, or, where it is no image, what its operator makes of it."
+    if isinstance(pairs, MeasuredPairs) and y.shape[1:] != x.shape[1:]: y = to_image(pairs.physics, y)
+    return resize(pairs.normalization.to_pixels(y), *x.shape[-2:], kernel="nearest").clamp(0, 1)
 
 # %% ../../nbs/evaluation/09_report.ipynb #20f3ee9f
 def _measure_all(run, chosen):
@@ -287,13 +315,17 @@ def _measure_all(run, chosen):
 def _measured(run, frame) -> Measured:
     "Put the tables together."
     import pandas as pd
-    side = run.pairs.crop // (1 if run.pairs.enlarged else run.pairs.scale)
-    own = max(float(np.linalg.norm(m.matrix(side), 2))**2 for m in run.plain.values())
     settings = run.settings
     return Measured(settings.name, summarise(frame), pd.DataFrame(run.gains),
                     _draws_table(run.errors, settings.k),
-                    settings.k, run.f.differentiable, own, tuple(run.left_out), run.f.no_gradient,
-                    (run.f.found, *run.f.notes))
+                    settings.k, run.f.differentiable, _linear_gain(run), tuple(run.left_out), run.f.no_gradient,
+                    (run.f.found, *run.f.notes), "linear reconstruction" if settings.physics else "interpolation")
+
+def _linear_gain(run) -> float:
+    "Find the largest gain of the linear rows."
+    if run.settings.physics: return max(gain_of(f, run.pairs.batch([0])[0]) for f in run.plain.values())
+    side = run.pairs.crop // (1 if run.pairs.enlarged else run.pairs.scale)
+    return max(float(np.linalg.norm(m.matrix(side), 2))**2 for m in run.plain.values())
 
 # %% ../../nbs/evaluation/09_report.ipynb #01df50ac
 def _identity(model) -> str:
@@ -309,7 +341,7 @@ def _origin(run, weights, clean) -> dict:
     "Say what decides the numbers, what was found about the model, and where it was computed."
     form = run.f.form
     found = {"differentiable": run.f.differentiable, "called with": str(form)}
-    settings = asdict(run.settings) | found
+    settings = run.settings.as_dict() | found
     return {"settings": settings, "weights": weights, "check": clean, **provenance(run.device)}
 
 def _composed(run, weights, clean) -> Report:
@@ -318,7 +350,9 @@ def _composed(run, weights, clean) -> Report:
     frame = pd.DataFrame(run.rows)
     found, radii = _measured(run, frame), run.settings.eps_rel
     shown = radii[min(1, len(radii) - 1)]
-    figure = report_figure(found, _unit_name(run.pairs.value_range))
+    image = getattr(getattr(run.pairs, "physics", None), "keeps_constants", True)
+    unit = _unit_name(run.pairs.value_range) if image else "units of the measurement"
+    figure = report_figure(found, unit)
     pictures = _pictures(run, _most_harmed(run, frame, shown), shown)
     return Report(found.table, frame, found.gains, found.draws, sentences(found), figure, pictures,
                   _origin(run, weights, clean))
@@ -335,12 +369,14 @@ def _with_range(model, pairs, declaration, images, device, form, off, defaults) 
 def _report(model, pairs, settings, chosen, device, note, out) -> Report:
     "Measure a model whose range is known."
     weights = _identity(model)
-    if out is not None: refuse_other_report(out, asdict(settings), weights)
-    adapter, clean = declared(model, pairs, chosen[:3], device, form=settings.form or None,
-                              unchecked=settings.unchecked)
+    if out is not None: refuse_other_report(out, settings.as_dict(), weights)
+    measured = isinstance(pairs, MeasuredPairs)
+    adapter, clean = (fitted if measured else declared)(
+        model, pairs, chosen[:3], device, form=settings.form or None, unchecked=settings.unchecked)
     if note: adapter.notes.insert(0, note)
-    plain = interpolation_rows(pairs)
-    surrogates = [] if adapter.differentiable else [_Shipped(pairs).to(device), plain["bicubic"]]
+    plain = linear_rows(pairs) if measured else interpolation_rows(pairs)
+    if adapter.differentiable: surrogates = []
+    else: surrogates = [*plain.values()] if measured else [_Shipped(pairs).to(device), plain["bicubic"]]
     run = _Run(adapter, pairs, settings, device, plain, surrogates)
     with kept_memory(), frozen(adapter, pairs.batch(chosen[:1], device)[0]), torch.random.fork_rng([]):
         torch.manual_seed(settings.seed)  # for models that draw random numbers of their own
@@ -349,18 +385,32 @@ def _report(model, pairs, settings, chosen, device, note, out) -> Report:
     if out is not None: report.save(out)
     return report
 
+# %% ../../nbs/evaluation/09_report.ipynb #3bfc9497
+def _which(physics: Any, dataset: Any, scale: int, enlarged: bool) -> tuple[Any, int, bool]:
+    "Decide what measures: an operator, or, without one, super-resolution with a scale and a size."
+    own = getattr(dataset, "physics", None)
+    operator = own if physics is None else parse_physics(physics)
+    if operator is None: return None, scale, enlarged
+    plain = isinstance(operator, Downsampling) and not operator.noise
+    fits = not isinstance(dataset, Pairs) or (isinstance(dataset, PairDataset) and dataset.scale == operator.scale)
+    if not (plain and fits): return operator, 0, False
+    return None, operator.scale, enlarged if physics is None and operator.enlarge else operator.enlarge
+
 # %% ../../nbs/evaluation/09_report.ipynb #e92e520a
 def robustness_report(
     # anything that can be called: a module, a function of tensors or NumPy images, ...; left as found
     model: Callable,
-    # photographs, or their folder; None: the embedded test photographs
-    dataset: SRDataset | str | Path | None = None,
+    # photographs, their folder, or a tensor (N, C, H, W) in [0, 1]; None: the embedded test photographs
+    dataset: Pairs | Tensor | str | Path | None = None,
     *,
+    # operator that measures, or its name, as "blur:1.6,noise=0.02"; it acts in the units of the model, and
+    # deepinv's will do; None: that of the data set, else super-resolution, as the next arguments say
+    physics: Any = None,
     # "normalised", "pixel", "symmetric", "bytes", or the model's own; None: determined on photographs
     value_range: str | Normalization | None = None,
     # True: measurements have the size of the model's output; False: it enlarges small ones
     enlarged: bool = True,
-    channels: int = 3,  # 3: RGB; 1: grey
+    channels: int | None = None,  # 3: RGB; 1: grey; 2: complex; None: what the operator takes, else 3
     kernel: str = "bilinear",  # of the reduction that makes the measurements: "bilinear" or "bicubic"
     scale: int = 2,  # reduction factor; an SRDataset brings its own
     crop: int = 160,  # side of the ground truth, pixels; an SRDataset brings its own
@@ -380,19 +430,29 @@ def robustness_report(
     unchecked: str | Sequence[str] = (),  # checks to leave out: "range", "memory", "batch" or "all"
 ) -> Report:
     "Attack and smooth any restoration model alongside interpolation, and say what was found."
-    if not isinstance(dataset, SRDataset):
+    physics, scale, enlarged = _which(physics, dataset, scale, enlarged)
+    if physics is None and not isinstance(dataset, Pairs):
         dataset = SRDataset(dataset or sample_photos("test"), scale=scale, crop=crop)
-    pairs = DeclaredPairs(dataset, value_range or "pixel", enlarged, channels, kernel)
-    chosen, off = _evenly(len(pairs), images), checks_of(unchecked)
+    off, note = checks_of(unchecked), ""
+    if physics is None: pairs = DeclaredPairs(dataset, value_range or "pixel", enlarged, channels or 3, kernel)
+    else:
+        photographs = sample_photos("test") if dataset is None else dataset
+        pairs = measured_pairs(photographs, physics, "pixel", channels, crop)
+        declared_range, note = (value_range, "") if value_range else range_for(model, pairs.channels)
+        pairs = MeasuredPairs(pairs.images, pairs.physics, declared_range, pairs.channels)
+        value_range, enlarged, kernel = declared_range, False, ""
+    chosen = _evenly(len(pairs), images)
     def settings(pairs):
-        unit = _unit(pairs)
+        unit = _unit(pairs) if physics is None else _measurement_unit(pairs, chosen[:3])
         return ReportSettings(
-            name, str(pairs.value_range), enlarged, channels, kernel, pairs.scale, pairs.crop,
+            name, str(pairs.value_range), enlarged, pairs.channels, kernel, pairs.scale, pairs.crop,
             _numbers(eps_rel, (0.01, 0.02, 0.05), unit), _numbers(sigma_g, (0.1, 0.2), unit),
-            k, passes, steps, seed, tuple(pairs.names[i] for i in chosen), form or "", off)
+            k, passes, steps, seed, tuple(pairs.names[i] for i in chosen), form or "", off,
+            "" if physics is None else spec_of(pairs.physics))
     settings(pairs)  # complains before the model runs
     where = device_of(model if isinstance(model, nn.Module) else {}, device)
     with torch.inference_mode(False), torch.enable_grad():
-        pairs, note = _with_range(model, pairs, value_range, chosen[:3], where, form, off,
-                                  eps_rel is None and sigma_g is None)
+        if physics is None:
+            pairs, note = _with_range(model, pairs, value_range, chosen[:3], where, form, off,
+                                      eps_rel is None and sigma_g is None)
         return _report(model, pairs, settings(pairs), chosen, where, note, out)
