@@ -26,8 +26,8 @@ from ..metrics import psnr
 from ..models import SIGMA, Enlargement, Form, Interpolation, Record, as_tensor, entries, is_denoiser
 from ..models import is_session, parse_form, placed, required_arguments, run_form, stages
 from ..models import to_float, to_form
-from ..physics import IMAGENET_MINI, Normalization, resize
-from ..runtime import frozen, trial_of
+from ..physics import IMAGENET_MINI, Normalization, is_deepinv, resize
+from ..runtime import frozen, modules_in, trial_of
 
 # %% ../../nbs/evaluation/06_adapter.ipynb #2347dbb5
 RANGES = {"pixel": (0.0, 1.0), "symmetric": (0.5, 0.5), "bytes": (0.0, 1 / 255)}
@@ -155,6 +155,7 @@ def _run(adapter, y: Tensor, form: Form, place: str | None = None) -> _Tried:
     given = to_form(y if form.container == "tensor" else y.detach(), form, adapter.units)
     scale = float(np.mean(adapter.units.std)) if adapter.units else 1.0
     level = adapter.sigma or SIGMA / scale
+    for module in adapter.warm: module.restart = True
     output = run_form(adapter.model, given, level if adapter.denoiser else None)
     if place is None and not _equal(given, to_form(y, form, adapter.units)): adapter.writes = True
     if place: output = entries(output)[place]
@@ -320,6 +321,7 @@ def _told(adapter) -> str:
     if adapter.place: told += f"; it outputs a {adapter.holder}, of which {adapter.place} is taken"
     level = f"{adapter.sigma:g}" if adapter.sigma else f"{SIGMA:.0%} of the range of values"
     if adapter.denoiser: told += f"; as a denoiser it is told a noise of {level}"
+    if adapter.warm: told += "; its solver starts afresh at each call, without deepinv's memory of the one before"
     if adapter.writes: told += "; it writes into its input, which is a copy"
     return f"{told}."
 
@@ -342,6 +344,7 @@ class Adapter(nn.Module):
         self.training = False  # of the adapter alone; the model stays as it is
         self.denoiser, self.sigma = is_denoiser(model), sigma
         self.before = before
+        self.warm = [m for m in modules_in(model) if is_deepinv(m, "Denoiser") and hasattr(m, "restart")]
         self.notes: list[str] = []  # sentences on what was found
         with torch.inference_mode(False), frozen(self):
             y, x = y.clone(), None if x is None else x.clone()

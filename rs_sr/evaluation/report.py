@@ -11,6 +11,7 @@ import math
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 import numpy as np
@@ -323,7 +324,7 @@ def _measured(run, frame) -> Measured:
 
 def _linear_gain(run) -> float:
     "Find the largest gain of the linear rows."
-    if run.settings.physics: return max(gain_of(f, run.pairs.batch([0])[0]) for f in run.plain.values())
+    if run.settings.physics: return max(gain_of(f, run.pairs) for f in run.plain.values())
     side = run.pairs.crop // (1 if run.pairs.enlarged else run.pairs.scale)
     return max(float(np.linalg.norm(m.matrix(side), 2))**2 for m in run.plain.values())
 
@@ -371,10 +372,11 @@ def _report(model, pairs, settings, chosen, device, note, out) -> Report:
     weights = _identity(model)
     if out is not None: refuse_other_report(out, settings.as_dict(), weights)
     measured = isinstance(pairs, MeasuredPairs)
-    adapter, clean = (fitted if measured else declared)(
-        model, pairs, chosen[:3], device, form=settings.form or None, unchecked=settings.unchecked)
-    if note: adapter.notes.insert(0, note)
     plain = linear_rows(pairs) if measured else interpolation_rows(pairs)
+    check = partial(fitted, rows=plain) if measured else declared
+    adapter, clean = check(model, pairs, chosen[:3], device, form=settings.form or None,
+                           unchecked=settings.unchecked)
+    if note: adapter.notes.insert(0, note)
     if adapter.differentiable: surrogates = []
     else: surrogates = [*plain.values()] if measured else [_Shipped(pairs).to(device), plain["bicubic"]]
     run = _Run(adapter, pairs, settings, device, plain, surrogates)
