@@ -123,7 +123,7 @@ def pgd(
     eps: float | Tensor,  # radius of each perturbation in the units of `y`; one number, or (B,)
     *,
     steps: int = 10,  # gradient steps; the convergence plot below shows what more would buy
-    # in the units of `y`, or a function of the step's index; None: `cosine_steps`; "constant": 2.5 eps / steps
+    # in the units of `y`, or a function of the index; None: `cosine_steps`; "constant": 2.5 eps / steps
     step_size: float | str | Callable[[int], float | Tensor] | None = None,
     norm: float = 2,  # 2 or math.inf
     restarts: int = 1,  # independent runs, of which each image keeps the worst for the model
