@@ -7,6 +7,7 @@ __all__ = ['rs_sr_study']
 
 # %% ../../nbs/commands/09_study.ipynb #0b1a5420
 from pathlib import Path
+from fastcore.script import store_true
 from .shared import Rule, at_least, choose_device, parse_numbers, say_files
 from .shared import with_rules
 
@@ -33,15 +34,27 @@ def _write_tables(out, scales):
     say_files(tables=file)
 
 # %% ../../nbs/commands/09_study.ipynb #e6874ae8
+def _evaluate_problems(data, runs, out, names, device, **options):
+    "Measure the networks of each problem next to its linear rivals."
+    from rs_sr.data import PairDataset
+    from rs_sr.study import PROBLEMS, evaluate_problem, problem_models, problem_rivals
+    for problem, physics in PROBLEMS.items():
+        if names and not any(name.startswith(problem) for name in names): continue
+        train_set, val, test = (PairDataset(data, physics, split=split) for split in ("train", "val", "test"))
+        rivals = problem_rivals(train_set, runs, problem)
+        models = {name: model.to(device) for name, model in problem_models(runs, problem).items()}
+        evaluate_problem(models, rivals, val, test, out/f"problem_{problem}.csv", **options)
+
 def _check_study(action, data, runs, names):
     "Refuse what cannot be done."
-    from rs_sr.study import study_grid
+    from rs_sr.study import problem_grid, study_grid
     if action not in ("train", "evaluate", "tables"):
         raise ValueError(f"action must be train, evaluate or tables, got {action!r}")
     if action != "tables" and not data:
         raise ValueError(f"{action} needs photographs: rs_sr_study {action} --data DATA --runs {runs}")
-    if unknown := set(names) - set(study_grid()):
-        known = ", ".join(study_grid())
+    grid = [*study_grid(), *problem_grid()]
+    if unknown := set(names) - set(grid):
+        known = ", ".join(grid)
         raise ValueError(f"no network {', '.join(sorted(unknown))} in the study; there are {known}")
 
 # %% ../../nbs/commands/09_study.ipynb #4f5336a7
@@ -54,6 +67,9 @@ _RULES = [
         "data", "runs", "only", "device")),
     *(Rule(name, _only("evaluate", "tables"), "belongs to evaluate and tables; leave it out") for name in (
         "out", "scale")),
+    *(Rule(name, lambda options: not options["problems"], "has no effect with --problems; leave it out")
+      for name in ("scale", "strong", "val_images", "test_images")),
+    Rule("problems", _only("train", "evaluate"), "belongs to train and evaluate; leave it out"),
 ]
 
 # %% ../../nbs/commands/09_study.ipynb #f4bc0fe4
@@ -64,6 +80,8 @@ def rs_sr_study(
     runs: str = "runs",  # folder with one folder a network
     out: str = "data/results",  # folder of the result files
     scale: str = "2,4",  # reduction factors to evaluate, separated by commas
+    # not the grid but three problems: true super-resolution, deblurring and inpainting
+    problems: store_true = False,
     only: str = "",  # names of networks, separated by commas; empty: all of the grid
     strong: str = "",  # names of networks that get the ensemble, separated by commas; empty: all
     val_images: int = 0,  # photographs that choose sigma_g; 0: all
@@ -76,17 +94,21 @@ def rs_sr_study(
 ):
     "Train the grid of the study, attack it, write its tables; rerun to resume."
     from rs_sr.runtime import check_folder, is_main_process
-    from rs_sr.study import train_study
+    from rs_sr.study import train_problems, train_study
     names, scales = [n for n in only.split(",") if n], parse_numbers(scale, "scale", low=1, whole=True)
     at_least(0, val_images=val_images, test_images=test_images, strong_images=strong_images)
     at_least(1, passes=passes, smooth_passes=smooth_passes, k=k)
     _check_study(action, data, runs, names)
     results, where = check_folder(runs if action == "train" else out), choose_device(device)
     if action == "train":
-        made = train_study(data, runs, names, cpu=where.type == "cpu")
+        make = train_problems if problems else train_study
+        made = make(data, runs, names, cpu=where.type == "cpu")
         print("trained:", ", ".join(made) or "nothing was missing")
         say_files(networks=results)
-    for s in scales if action == "evaluate" else ():
+    if action == "evaluate" and problems:
+        _evaluate_problems(data, runs, results, names, where, images=strong_images,
+                           passes=(passes, smooth_passes), k=k)
+    for s in scales if action == "evaluate" and not problems else ():
         hard = strong.split(",") if strong else None
         _evaluate_scale(data, s, runs, results, names, where, strong=hard,
             val_images=val_images, test_images=test_images, strong_images=strong_images,

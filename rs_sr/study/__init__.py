@@ -21,8 +21,10 @@ __all__ = ['FIRST', 'LATER', 'LEAST', 'LONG', 'RADII', 'SECOND', 'SIGMAS_F', 'TE
            'PART', 'batch_statistics', 'half_attack', 'measured', 'measured_as_the_thesis', 'measured_in_four_ways',
            'yardstick_line', 'yardstick_table', 'yardstick_tables', 'PARTS', 'clean_table', 'mean_quality', 'odd_cell',
            'on_all_photographs', 'on_hidden_attacks', 'on_longer_training', 'on_photographs', 'on_second_seeds',
-           'on_training_mode', 'on_training_sets', 'on_yardsticks', 'pair_of', 'progress_of_the_grid', 'ssim_reasons',
-           'MainTable', 'both_metrics', 'by_radius', 'changed_weights', 'claim_word', 'join_main_table',
+           'on_training_mode', 'PROBLEM_RADII', 'PROBLEMS', 'SHIPPED', 'condition_number', 'evaluate_problem',
+           'problem_config', 'problem_grid', 'problem_models', 'problem_names', 'problem_rivals', 'problem_table',
+           'rival_of', 'train_problems', 'on_training_sets', 'on_yardsticks', 'pair_of', 'progress_of_the_grid',
+           'ssim_reasons', 'MainTable', 'both_metrics', 'by_radius', 'changed_weights', 'claim_word', 'join_main_table',
            'next_to_thesis', 'on_adversarial_training', 'on_best_noise', 'on_clean', 'on_interpolation', 'on_settings',
            'on_small_attacks', 'on_thesis_numbers', 'over_adversarial_strongest', 'over_bilinear_strongest',
            'over_rival', 'quality_table', 'read_main_table', 'rival_table', 'smoothed_minus_adversarial', 'DrawsFit',
@@ -78,6 +80,10 @@ from rs_sr.study.main_table import (
     on_thesis_numbers, over_adversarial_strongest, over_bilinear_strongest, over_rival, quality_table,
     read_main_table, rival_table, smoothed_minus_adversarial,
 )
+from rs_sr.study.problems import (
+    PROBLEM_RADII, PROBLEMS, SHIPPED, condition_number, evaluate_problem, problem_config, problem_grid,
+    problem_models, problem_names, problem_rivals, problem_table, rival_of, train_problems,
+)
 
 # %% ../../nbs/study/index.ipynb #e5616f23
 from rs_sr.study.smoothing import (
@@ -108,6 +114,11 @@ _all_ = [
     "yardstick_tables", "PARTS", "clean_table", "mean_quality", "odd_cell", "on_all_photographs",
     "on_hidden_attacks", "on_longer_training", "on_photographs", "on_second_seeds", "on_training_mode",
 ]
+_all_ += [
+    "PROBLEM_RADII", "PROBLEMS", "SHIPPED", "condition_number", "evaluate_problem", "problem_config",
+    "problem_grid", "problem_models", "problem_names", "problem_rivals", "problem_table", "rival_of",
+    "train_problems",
+]
 
 # %% ../../nbs/study/index.ipynb #c5ad43af
 _all_ = [
@@ -118,4 +129,9 @@ _all_ = [
     "over_rival", "quality_table", "read_main_table", "rival_table", "smoothed_minus_adversarial",
     "DrawsFit", "cost_of_one_level", "fit_draws", "gain_of_smoothing", "held_out",
     "held_out_difference", "loss_of_draws", "overall", "sharpness",
+]
+_all_ += [
+    "PROBLEM_RADII", "PROBLEMS", "SHIPPED", "condition_number", "evaluate_problem", "problem_config",
+    "problem_grid", "problem_models", "problem_names", "problem_rivals", "problem_table", "rival_of",
+    "train_problems",
 ]
