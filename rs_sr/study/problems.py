@@ -6,7 +6,7 @@
 __all__ = ['PROBLEMS', 'SHIPPED', 'PROBLEM_RADII', 'problem_grid', 'problem_config', 'train_problems', 'problem_models',
            'problem_rivals', 'condition_number', 'evaluate_problem', 'problem_names', 'rival_of', 'problem_table']
 
-# %% ../../nbs/study/13_problems.ipynb #5bc4e347
+# %% ../../nbs/study/13_problems.ipynb #9b49c03c
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -22,12 +22,14 @@ from ..runtime import atomic, progress
 from .networks import is_trained, subset
 from ..training import TrainConfig, train
 
-# %% ../../nbs/study/13_problems.ipynb #d2d82225
+# %% ../../nbs/study/13_problems.ipynb #2e32d15e
 PROBLEMS = {"sr": "downsampling:2:small", "blur": "blur:1.6,noise=0.03", "inpainting": "inpainting:0.5"}
 SHIPPED = "unet-x2-standard"  # what training starts from
 PROBLEM_RADII = (0.02, 0.05, 0.1)  # eps_rel of the tables
 
-_STANDARD = dict(method="standard", epochs=12, learning_rate=3e-3, init=SHIPPED)
+_EPOCHS = {"blur": 20, "inpainting": 60}  # of the first stage, which super-resolution does not need
+_START = dict(method="standard", learning_rate=3e-3, init=SHIPPED)
+_STANDARD = dict(method="standard", epochs=8, learning_rate=2e-3)
 _NOISE = dict(method="noise", sigma_f=0.1, epochs=8, learning_rate=2e-3)
 _ADVERSARIAL = dict(method="adversarial", eps_rel=0.05, epochs=7, learning_rate=2e-3, attack_steps=3,
                     attack_step=3.0, attack_start="measurement")
@@ -37,13 +39,15 @@ def problem_grid() -> dict[str, dict[str, Any]]:  # settings of `TrainConfig` by
     grid: dict[str, dict[str, Any]] = {}
     for problem, physics in PROBLEMS.items():
         common = {"physics": physics, "validations": 4}
-        start = SHIPPED if problem == "sr" else f"{problem}-standard"
-        if start != SHIPPED: grid[start] = common | _STANDARD
+        start = SHIPPED if problem == "sr" else f"{problem}-start"
+        if start != SHIPPED:
+            grid[start] = common | _START | {"epochs": _EPOCHS[problem]}
+            grid[f"{problem}-standard"] = common | _STANDARD | {"init": start}
         grid[f"{problem}-noise0.1"] = common | _NOISE | {"init": start}
         grid[f"{problem}-adv0.05"] = common | _ADVERSARIAL | {"init": start}
     return grid
 
-# %% ../../nbs/study/13_problems.ipynb #12dee377
+# %% ../../nbs/study/13_problems.ipynb #fe864f0c
 def problem_config(
     name: str,  # of the grid
     data: str | Path,  # photographs in the ImageNet-mini layout
@@ -74,7 +78,7 @@ def train_problems(
     for name in progress(missing, desc="problems", unit="network"): train(configs[name], cpu=cpu)
     return missing
 
-# %% ../../nbs/study/13_problems.ipynb #5228338a
+# %% ../../nbs/study/13_problems.ipynb #65e956b6
 def problem_models(
     runs: str | Path,  # folder with one folder a network
     problem: str,  # key of `PROBLEMS`
@@ -106,7 +110,7 @@ def problem_rivals(
         found[f"best linear {radius:g}"] = make(data, folder, radius, images)
     return found
 
-# %% ../../nbs/study/13_problems.ipynb #89f6aa7e
+# %% ../../nbs/study/13_problems.ipynb #1263d248
 def _fitted_filter(data: PairDataset, folder: Path, radius: float, images: int) -> nn.Module:
     "Fit a filter and keep it, or read it."
     if not (folder/"config.json").is_file():
@@ -124,7 +128,7 @@ def _fitted_tikhonov(data: PairDataset, folder: Path, radius: float, images: int
     settings = json.loads(file.read_text())
     return Tikhonov(data.physics, **settings, normalization=data.normalization, eps_rel=radius)
 
-# %% ../../nbs/study/13_problems.ipynb #add4446d
+# %% ../../nbs/study/13_problems.ipynb #fe7a9551
 def condition_number(
     physics: str | LinearPhysics,  # a separable operator, or a mask
     side: int = 160,  # of the images, pixels
@@ -138,7 +142,7 @@ def condition_number(
     s = s[s > 1e-14 * s[0]]
     return float((s[0] / s[-1])**2)  # rows and columns
 
-# %% ../../nbs/study/13_problems.ipynb #4042a1e9
+# %% ../../nbs/study/13_problems.ipynb #a92ce758
 def evaluate_problem(
     models: Mapping[str, nn.Module],  # from `problem_models`
     rivals: Mapping[str, nn.Module],  # from `problem_rivals`
@@ -181,7 +185,7 @@ def _joined(frames):
     import pandas as pd
     return pd.concat(frames, ignore_index=True)
 
-# %% ../../nbs/study/13_problems.ipynb #5e68f6b0
+# %% ../../nbs/study/13_problems.ipynb #d1d89727
 def problem_names(
     frame,  # DataFrame from `evaluate_problem`
 ):  # -> Series: what each row is called in a table; "" for rivals that were fitted for another radius
