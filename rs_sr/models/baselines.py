@@ -57,6 +57,12 @@ def amplification(
     return math.sqrt(top_eigenpair(hessian, y[:1].double().flatten(1), tolerance=1e-3)[0])
 
 # %% ../../nbs/models/12_baselines.ipynb #4d252fc5
+def _adds_up(f: nn.Module, y: Tensor) -> bool:
+    "Try whether an estimator is linear, which the `A_dagger` of another package need not be."
+    other = y.flip(-1)
+    total = f(y + other)
+    return bool((total - f(y) - f(other)).norm() <= 1e-4 * total.norm())
+
 def baselines(
     dataset: Pairs,  # photographs that are evaluated: their physics, size and units
     fitted: Mapping[str, nn.Module] | None = None,  # more rows by name, such as filters; None: none
@@ -73,5 +79,6 @@ def baselines(
     rows: dict[str, nn.Module] = {"measurement": Measurement(physics, units)} if y.shape == x.shape else {}
     inverse = PseudoInverse(physics, units)
     same = y.shape == x.shape and torch.allclose(inverse(y), y, atol=1e-5)
-    if not same and amplification(inverse, y) < AMPLIFIES: rows["pseudo-inverse"] = inverse
+    useful = not same and _adds_up(inverse, y) and amplification(inverse, y) < AMPLIFIES
+    if useful: rows["pseudo-inverse"] = inverse
     return {**rows, **more}
