@@ -7,7 +7,7 @@ __all__ = ['writing', 'atomic', 'remove_drafts', 'check_table_file', 'check_fold
            'fingerprint', 'model_settings']
 
 # %% ../../nbs/runtime/05_files.ipynb #ca9fa13d
-import errno, hashlib, os, platform, re, subprocess, sys, tempfile, time
+import errno, hashlib, os, platform, re, shutil, subprocess, sys, tempfile, time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -65,7 +65,9 @@ def remove_drafts(
     hidden = path.parent.iterdir() if path.parent.is_dir() else ()
     for file in hidden:
         match = draft.fullmatch(file.name)
-        if match and not _is_alive(int(match[1])): file.unlink(missing_ok=True)
+        if not match or _is_alive(int(match[1])): continue
+        if file.is_dir(): shutil.rmtree(file, ignore_errors=True)
+        else: file.unlink(missing_ok=True)
 
 # %% ../../nbs/runtime/05_files.ipynb #ee2a91dc
 def _check_writable(path: Path) -> None:

@@ -74,6 +74,19 @@ def _load_state(optimizer, tensors):
             if value.shape == weight.shape: values[part] = torch.empty_like(weight).copy_(value)
 
 # %% ../../nbs/training/03_checkpoint.ipynb #e0c94817
+def _read(path):
+    "Read the tensors and the notes of a checkpoint."
+    from safetensors import SafetensorError, safe_open
+    try:
+        with safe_open(path, "pt") as file:
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            notes = {name: json.loads(text) for name, text in (file.metadata() or {}).items()}
+    except (SafetensorError, ValueError) as error:
+        raise ValueError(f"{path} is damaged ({error}); restore it or delete it") from error
+    if missing := sorted({"step", "log", "config"} - set(notes)):
+        raise ValueError(f"{path} is no checkpoint of a run: it lacks {', '.join(missing)}")
+    return tensors, notes
+
 def load_checkpoint(
     path: str | Path,  # file of `save_checkpoint`
     model: nn.Module,  # receives the weights
@@ -83,12 +96,9 @@ def load_checkpoint(
     free: tuple[str, ...] = (),  # settings that may differ
 ) -> tuple[int, list[dict]]:  # (steps done, log)
     "Return to the state of a checkpoint."
-    from safetensors import safe_open
-    with safe_open(path, "pt") as file:
-        meta = file.metadata()
-        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    _refuse_other(path, json.loads(meta["config"]), json.loads(json.dumps(settings)), free)
+    tensors, meta = _read(path)
+    _refuse_other(path, meta["config"], json.loads(json.dumps(settings)), free)
     weights = {name.removeprefix("model."): v for name, v in tensors.items() if name.startswith("model.")}
     model.load_state_dict(weights)
     _load_state(optimizer, {name: v for name, v in tensors.items() if name.startswith("optimizer.")})
-    return int(meta["step"]), json.loads(meta["log"])
+    return meta["step"], meta["log"]

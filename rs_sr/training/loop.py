@@ -6,17 +6,11 @@
 __all__ = ['validate', 'Losses', 'RunLog', 'Workers', 'Run', 'TrainResult', 'train']
 
 # %% ../../nbs/training/04_loop.ipynb #f8e439e0
-import hashlib
-import json
-import math
-import os
-import signal
-import tempfile
-import threading
-import time
+import hashlib, json, math, os, shutil, signal, threading, time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 import numpy as np
@@ -26,8 +20,8 @@ from ..data import PairDataset, Pairs, sample_photos
 from ..metrics import psnr, ssim
 from ..models import Pretrained
 from ..physics import noise_of, spec_of, to_image
-from rs_sr.runtime import (atomic, check_folder, frozen, generator, kept_memory, progress, provenance,
-    writing)
+from ..runtime import (atomic, check_folder, frozen, generator, kept_memory,
+    progress, provenance, remove_drafts, writing)
 from .checkpoint import load_checkpoint, not_finite, save_checkpoint
 from .config import ATTACKED, TrainConfig, operator_of
 from .step import batches, learning_rate, make_network, perturb, prepare, seen, training_step
@@ -203,6 +197,8 @@ class Run:
         self.validate_at = _validation_steps(self.total, config.validations)
         torch.manual_seed(config.seed)
         self.net, self.optimizer = prepare(config, make_network(config).to(self.workers.device))
+        self.settings = asdict(config) | {"photos": _photographs(self.pairs)}
+        if self.workers.main: _tidy(self.checkpoint.parent)
         self.done, entries = _resume(self)
         self.model = self.workers.wrap(self.net, compile=config.compile)
         self.log = RunLog(self.checkpoint.parent, entries, self.workers.main)
@@ -230,25 +226,31 @@ class Run:
 
     def save(self):
         "Write a checkpoint."
-        settings = asdict(self.config) | {"photographs": _photographs(self.pairs)}
-        save_checkpoint(self.checkpoint, self.net, self.optimizer, self.done, self.log.entries, settings)
+        state = (self.net, self.optimizer, self.done, self.log.entries)
+        save_checkpoint(self.checkpoint, *state, self.settings)
         self.saved = time.time()
 
 # %% ../../nbs/training/04_loop.ipynb #3ddc274b
 def _photographs(pairs):
-    "Name the photographs of a run: their names and sizes, and the pixels of up to 64 of them."
-    n = len(pairs)
-    some = sorted({i * n // 64 for i in range(64)})
-    named = hashlib.sha256(json.dumps([pairs.names, pairs.cache.shapes.tolist()]).encode())
-    for i in some: named.update(pairs.cache[i].tobytes())
-    return f"{n} named {named.hexdigest()[:12]}"
+    "Name the photographs of a run: their names, sizes and pixels, of which a GiB is read in all."
+    cache = pairs.cache
+    named = hashlib.sha256(json.dumps([pairs.names, cache.shapes.tolist()]).encode())
+    pixels = np.memmap(cache.folder/"photos.bin", np.uint8, "r")
+    half = max(2048, 2**29 // len(pairs))
+    for first, last in pairwise(cache.starts.tolist()):
+        middle = (first + last) // 2
+        named.update(pixels[max(first, middle - half):min(last, middle + half)])
+    return f"{len(pairs)} named {named.hexdigest()[:12]}"
+
+def _tidy(folder):
+    "Remove what a killed process left half-written."
+    for name in ("checkpoint.safetensors", "log.csv", "training.json", "weights"): remove_drafts(folder/name)
 
 def _resume(run):
     "Return to the checkpoint of a run, if there is one: steps done and log."
     if not run.checkpoint.is_file(): return 0, []
     free = ("data", "out", "checkpoint_seconds")
-    settings = asdict(run.config) | {"photographs": _photographs(run.pairs)}
-    return load_checkpoint(run.checkpoint, run.net, run.optimizer, settings, free=free)
+    return load_checkpoint(run.checkpoint, run.net, run.optimizer, run.settings, free=free)
 
 def _validation_steps(total, n):
     "Spread n validations over the steps of a run; one is at the last step."
@@ -269,9 +271,12 @@ def _show(run, bar):
 def _finish(run):
     "Write weights and record of a run that is done."
     out = run.checkpoint.parent
-    with writing(out), tempfile.TemporaryDirectory(dir=out) as draft:
-        run.net.save_pretrained(draft)
-        for name in ("config.json", "model.safetensors"): os.replace(Path(draft)/name, out/name)
+    draft = out/f".weights.{os.getpid()}"
+    try:
+        with writing(out):
+            run.net.save_pretrained(draft)
+            for name in ("config.json", "model.safetensors"): os.replace(draft/name, out/name)
+    finally: shutil.rmtree(draft, ignore_errors=True)
     init = run.config.init and Path(run.config.init).name
     config = {**asdict(run.config), "data": Path(run.config.data).name, "out": out.name, "init": init}
     record = {"config": config, "photographs": len(run.pairs), "processes": run.workers.share[1]}
