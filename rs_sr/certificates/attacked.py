@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import nn
-from .dataset import FAMILY, about_pairs, measured_columns
+from .dataset import FAMILY, about_pairs, measured_columns, stated
 from .falsify import attacked_errors, attacks_on, compare_with_attack
 from .sampling import as_pixels, noisy_reconstructions
 from ..data import Pairs
@@ -80,6 +80,7 @@ class _Attacker:
     attack: Mapping[str, Any]  # options of `attacks_on`
     measure: Mapping[str, Any]  # options of `attacked_errors`
     fresh: int  # draws that measure an attacked error
+    drawn: Mapping[str, Any]  # `values` and `grid` of `noisy_reconstructions`
 
     def rows(self, certified, level: float) -> list[dict]:
         "Attack one radius of one family in all ways, and compare."
@@ -103,9 +104,12 @@ class _Attacker:
         "Measure the errors under one attack, with fresh noise."
         (sigma_g,), normalization = set(certified.sigma_g), self.dataset.normalization
         model, seeds = self.models[certified.model.iloc[0]], draw_seeds(seed, self.fresh)
-        chunks = noisy_reconstructions(model, z, sigma_g, seeds, normalization=normalization)
+        chunks = noisy_reconstructions(model, z, sigma_g, seeds, normalization=normalization, **self.drawn)
+        low, high = values = self.drawn["values"]
+        both = (torch.cat(list(chunks)), as_pixels(x, normalization, values))
+        found, truth = ((pixels - low)/(high - low) for pixels in both)
         with_ssim = bool((certified.quantity == "SSIM").any())
-        return attacked_errors(torch.cat(list(chunks)), as_pixels(x, normalization), with_ssim=with_ssim,
+        return attacked_errors(found, truth, with_ssim=with_ssim,
                                alpha=certified.alpha.max(), level=level, **self.measure)
 
 # %% ../../nbs/certificates/08_attacked.ipynb #ff67ed0f
@@ -156,6 +160,8 @@ def violations(
     attack_k: int = 16,  # draws inside the attacks on g
     out: str | Path | None = None,  # CSV that collects the rows; rerun with the same file to resume
     seed: int = 0,  # of attacks and fresh draws
+    values: tuple[float, float] = (0., 1.),  # range of the pixels, as certified
+    grid: float | None = None,  # as certified
 ):  # -> DataFrame, one row for each image, sigma_g, radius, attack and estimator
     "Attack what was certified, and compare."
     models = named(models)
@@ -170,8 +176,10 @@ def violations(
     measure = {"draws": draws, "means": list(means)}
     known: dict[str, Any] = {"weights": weights, "photos": photos,
              "partly": {f"model {name}": model_settings(model) for name, model in models.items()}}
-    settings = {"fresh": fresh, **measure, **attack, "seed": seed, **about_pairs(dataset)}
-    work = _Attacker(models, weights, dataset, team.device, seed, attack, measure, fresh)
+    settings = {"fresh": fresh, **measure, **attack, "seed": seed,
+                **about_pairs(dataset), **stated(values, grid)}
+    drawn = {"values": values, "grid": grid}
+    work = _Attacker(models, weights, dataset, team.device, seed, attack, measure, fresh, drawn)
     with Table(out, ATTACKED, team=team, settings=settings, **known) as table, kept_memory():
         _attack_missing(work, frame, table)
     return table.frame(frame[_RADIUS].itertuples(index=False, name=None), by=_RADIUS)

@@ -312,19 +312,21 @@ def certify_linear(
     *,
     name: str = "interpolation",  # for the table
     normalization: Normalization | None = IMAGENET_MINI,  # model space to pixels; None: all is in pixels
+    values: tuple[float, float] = (0., 1.),  # range of the pixels; its length is PSNR's peak
 ) -> list[Certificate]:  # one for each radius; sigma_g, k and alpha are 0
     "Give the exact worst case of a linear estimator, before any clamping: a bound for clamped output too."
     if not is_exact(model): raise TypeError(f"{type(model).__name__} has no exact worst case; use certify")
     check_settings(1, 0.5, 1., radii)  # only the radii can be wrong here
     std = torch.as_tensor(normalization.std if normalization else [1.], device=y.device)[:, None, None]
     attack = getattr(model, "unclamped_attack", cast(Any, model).attack)
+    peak = 20*math.log10(values[1] - values[0])
     def worst(r):
         error = (model(attack(y, x, r)) - x)*std
-        return psnr_from_error(float(error.cpu().double().square().mean()))
+        return psnr_from_error(float(error.cpu().double().square().mean())) + peak
     estimator = f"{name}, exact"
     made = []
     for r in radii:
-        grey = grey_of(r, y, model, normalization)
+        grey = grey_of(r, y, model, normalization, values)
         made.append(Certificate(estimator, PSNR_DB, worst(r), r, grey, 0., 0, 0.))
     return made
 

@@ -40,6 +40,13 @@ def _trained(networks):
                          "or a network that was trained on noise, such as unet-x2-noise0.4")
     return levels
 
+def _range(text) -> tuple[float, float]:
+    "Read the range of pixels."
+    ends = parse_numbers(text, "values")
+    if len(ends) != 2 or not ends[0] < ends[1]:
+        raise ValueError(f"values must be the least and the largest pixel, such as 0,1, got {text!r}")
+    return ends[0], ends[1]
+
 def _photographs(data, folder):
     "Return a folder of photographs; a single file is put into one."
     from rs_sr.data import sample_photos
@@ -88,41 +95,49 @@ def rs_sr_certify(
     attack_images: int = 0,
     steps: int = 50,  # steps of these attacks
     keep: store_true = False,  # keep the losses of all draws, so that other radii cost no draws
+    # bits a value of files that do not say their depth, such as 12; not given: as the file says
+    depth: int | None = None,
+    # a power of two, such as 0.0009765625, to which measurement and noise are rounded at a price in the
+    # radius; not given: exact arithmetic is assumed
+    grid: float | None = None,
+    values: str = "0,1",  # range of the pixels, to which every output is clamped; its length is PSNR's peak
     seed: int = 0,  # seed of all draws; choose it before you see anything
     device: str = "auto",  # auto, cpu, cuda or mps
 ):
     "Certify smoothed networks against every perturbation within radii, alongside interpolation."
     from rs_sr.certificates import certificate_text, certify_dataset
     from rs_sr.data import PairDataset
-    from rs_sr.runtime import check_table_file
+    from rs_sr.runtime import check_table_file, is_main_process
     path, where = check_table_file(out), choose_device(device)
     reach = _radii(radii)
     at_least(1, k=k, draws=draws, steps=steps)
     at_least(0, images=images, attack_images=attack_images, seed=seed)
+    drawn = dict(grid=grid, values=_range(values))
     sizes = [int(b) for b in parse_numbers(means, "means", low=1, whole=True)]
     operator, size = chosen_physics(physics, scale), parse_crop(crop)
     networks = {n: m.to(where) for n, m in load_estimators(models, operator, any_physics).items()}
     levels = _trained(networks) if sigma_g == "trained" else parse_numbers(sigma_g, "sigma_g", low=0)
     with tempfile.TemporaryDirectory() as folder:
         photos, cache = _photographs(data, folder), folder if data and Path(data).is_file() else None
-        dataset = PairDataset(photos, operator, size, split=split or None, cache_dir=cache)
+        dataset = PairDataset(photos, operator, size, split=split or None, cache_dir=cache, depth=depth)
         chosen = range(len(dataset))[:images or None]
         frame = certify_dataset(networks, dataset, levels, reach, k=k, alpha=alpha, draws=draws, means=sizes,
-                                with_ssim=ssim, images=chosen, out=path, keep=keep, seed=seed)
-        print(certificate_text(frame))
+                                with_ssim=ssim, images=chosen, out=path, keep=keep, seed=seed, **drawn)
+        if is_main_process(): print(certificate_text(frame))
         attack = dict(images=chosen[:attack_images], draws=draws, means=sizes, steps=steps, seed=seed)
-        attacked = _attack(frame, networks, dataset, path, **attack) if attack_images else None
-    _say(frame, attacked, path)
+        attacked = _attack(frame, networks, dataset, path, **attack, **drawn) if attack_images else None
+    if is_main_process(): _say(frame, attacked, path)
 
 # %% ../../nbs/commands/07_certify.ipynb #79d57d32
 def _attack(frame, networks, dataset, path, **settings):
     "Attack certified photographs with fresh draws, and print how often a bound was broken."
     from rs_sr.certificates import count_violations, violations
+    from rs_sr.runtime import is_main_process
     if not (frame.status[frame.sigma_g > 0] == "certified").any(): return None
     side = path.with_name(f"{path.stem}_attacked.csv")
     attacked = violations(frame, networks, dataset, ratios=(0.5, 1, 2), out=side, **settings)
     counts = count_violations(attacked).round(3).to_string(index=False)
-    print(f"\nAttacked, with fresh draws ({side}):\n{counts}")
+    if is_main_process(): print(f"\nAttacked, with fresh draws ({side}):\n{counts}")
     return attacked
 
 def _say(frame, attacked, path):

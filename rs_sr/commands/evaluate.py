@@ -72,6 +72,8 @@ def rs_sr_evaluate(
     images: int = 0,  # only the first so many images; 0: all
     batch_size: int | None = None,  # images attacked at a time; not given: 4, on a GPU 64
     precision: str = "float32",  # float32 or bf16
+    # bits a value of files that do not say their depth, such as 12; not given: as the file says
+    depth: int | None = None,
     seed: int = 0,  # seed of attacks and noise
     device: str = "auto",  # auto, cpu, cuda or mps
 ):
@@ -86,7 +88,7 @@ def rs_sr_evaluate(
     operator, size = chosen_physics(physics, scale), parse_crop(crop)
     networks = {n: m.to(where) for n, m in load_estimators(models, operator, any_physics).items()}
     levels = _levels(sigma_g, networks)
-    dataset = PairDataset(data or sample_photos("test"), operator, size, split=split or None)
+    dataset = PairDataset(data or sample_photos("test"), operator, size, split=split or None, depth=depth)
     frame = evaluate(networks, dataset, radii, attack=attack, steps=steps, sigma_g=levels, k=k,
                      attack_k=attack_k,
                      images=range(len(dataset))[:images or None], out=path, batch_size=batch_size,

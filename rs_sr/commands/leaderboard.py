@@ -42,6 +42,8 @@ def rs_sr_leaderboard(
     # choose sigma_g of the smoothed lines on these photographs instead, by mean SSIM over all radii
     tune: store_true = False,
     batch_size: int | None = None,  # images attacked at a time; not given: 4, on a GPU 64
+    # bits a value of files that do not say their depth, such as 12; not given: as the file says
+    depth: int | None = None,
     seed: int = 0,  # of attacks and noise
     device: str = "auto",  # auto, cpu, cuda or mps
 ):
@@ -53,7 +55,7 @@ def rs_sr_leaderboard(
     at_least(1, crop=crop, steps=steps, smooth_steps=smooth_steps, attack_k=attack_k, batch_size=batch_size)
     at_least(0, images=images, seed=seed)
     listed, radii = read_defences(defences), parse_numbers(eps_rel, "eps_rel", low=0)
-    dataset = SRDataset(data, scale=listed[0].scale, crop=crop, split=split or None)
+    dataset = SRDataset(data, scale=listed[0].scale, crop=crop, split=split or None, depth=depth)
     chosen = range(len(dataset))[:images or None]
     common: dict[str, Any] = dict(images=chosen, out=path, batch_size=batch_size, seed=seed)
     if tune: text = _choose_levels(listed, dataset, radii, where, **common)

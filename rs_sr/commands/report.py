@@ -48,6 +48,8 @@ def rs_sr_report(
     split: str = "",  # train, val or test of the ImageNet-mini layout; empty: all files below data
     # folder for report.html, report.md, tables and figures; never that of another report
     out: str = "report",
+    # bits a value of files that do not say their depth, such as 12; not given: as the file says
+    depth: int | None = None,
     seed: int = 0,  # seed of attacks and noise
     device: str = "auto",  # auto, cpu, cuda or mps
     form: str = "",  # how the model is called, as "array HWC uint8"; empty: tried out
@@ -62,7 +64,8 @@ def rs_sr_report(
     at_least(80, passes=passes)
     at_least(0, images=images, seed=seed)
     radii, levels = _given(eps_rel, "eps_rel"), _given(sigma_g, "sigma_g")
-    dataset = SRDataset(data or sample_photos("test"), scale=scale, crop=crop, split=split or None)
+    dataset = SRDataset(data or sample_photos("test"), scale=scale, crop=crop, split=split or None,
+                        depth=depth)
     report = robustness_report(
         load_model(model), dataset, value_range=value_range or None, enlarged=not small, channels=channels,
         kernel=kernel,

@@ -12,10 +12,13 @@ import argparse
 import inspect
 import os
 import sys
+import sysconfig
+import traceback
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import UnionType
 from typing import NamedTuple, get_args, get_origin
+import rs_sr
 from fastcore.script import anno_parser
 
 # %% ../../nbs/commands/00_shared.ipynb #13b635cd
@@ -105,11 +108,18 @@ def _stop(sentence, code=2):
     print(" ".join(sentence.split()), file=sys.stderr)
     sys.exit(code)
 
+def _blamed(error) -> str:
+    "Name the line of somebody else's file that raised an error."
+    ours = (str(Path(rs_sr.__file__).parent), *sysconfig.get_paths().values())
+    frames = traceback.extract_tb(error.__traceback__)
+    files = [f for f in frames if not f.filename.startswith((*ours, "<"))]
+    return f"{files[-1].filename}, line {files[-1].lineno}," if files else "the code of the model"
+
 def _sentence(error) -> str:
     "Say in one line what failed."
     text, kind = " ".join(str(error).split()), type(error).__name__
     if isinstance(error, SystemExit):
-        return f"the code of the model ended the program (exit code {error.code or 0})"
+        return f"{_blamed(error)} ended the program (exit code {error.code or 0})"
     if isinstance(error, _CLEAR) and " " in text: return text
     return f"{kind}: {text or 'no message'}; --debug shows where"
 
@@ -119,7 +129,8 @@ def _kept(out) -> str:
     path = Path(out or "nowhere").expanduser()
     saved: list[Path] = []
     if path.is_dir(): saved = [f for f in path.iterdir() if f.suffix in (".csv", ".safetensors")]
-    elif path.parent.is_dir(): saved = [f for f in path.parent.iterdir() if f.name.startswith(path.name)]
+    elif path.parent.is_dir():
+        saved = [f for f in path.parent.iterdir() if f"{f.name}.".startswith(f"{path.name}.")]
     if not (out and saved): return "nothing was saved"
     return f"what was finished is saved in {path}; give the same command again to resume"
 

@@ -48,6 +48,8 @@ def rs_sr_tune(
     images: int = 0,  # only the first so many images; 0: all
     batch_size: int | None = None,  # images between two decisions; not given: 2, on a GPU 32
     precision: str = "float32",  # float32 or bf16
+    # bits a value of files that do not say their depth, such as 12; not given: as the file says
+    depth: int | None = None,
     seed: int = 0,  # seed of attacks and noise
     device: str = "auto",  # auto, cpu, cuda or mps
 ):
@@ -63,7 +65,7 @@ def rs_sr_tune(
         raise ValueError(f"metric must be ssim, psnr or mse, got {metric!r}")
     operator, size = chosen_physics(physics, scale), parse_crop(crop)
     networks = {n: m.to(where) for n, m in load_estimators(models, operator, any_physics).items()}
-    dataset = PairDataset(data, operator, size, split=split or None)
+    dataset = PairDataset(data, operator, size, split=split or None, depth=depth)
     frame = tune_sigma_g(networks, dataset, levels, radii, steps=steps, k=k, metric=metric,
                          drop=not all_levels,
                          images=range(len(dataset))[:images or None], out=path, batch_size=batch_size,

@@ -6,6 +6,7 @@
 __all__ = ['Work', 'opened', 'evaluate']
 
 # %% ../../nbs/evaluation/03_loop.ipynb #ddea5d36
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
@@ -14,14 +15,14 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from ..data import measured_by, Pairs
-from rs_sr.evaluation.jobs import (attack_settings, check_settings, Job, levels_of, METRICS, numbers,
+from rs_sr.evaluation.jobs import (attack_settings, check_settings, EXACT, Job, levels_of, METRICS, numbers,
     plan_jobs, SCHEMA)
 from .protocol import attack_batch, reconstruct
 from ..metrics import mse, psnr, ssim
 from ..models import baselines as baselines_of
 from ..models import is_exact, record_columns
-from ..runtime import (derive_seed, device_of, fingerprint, frozen, generator, kept_memory,
-    model_settings, named, progress, Table, Team)
+from ..runtime import (derive_seed, device_of, fingerprint, frozen, generator, is_foreign, kept_memory,
+    model_settings, named, progress, Table, Team, trial_of)
 
 # %% ../../nbs/evaluation/03_loop.ipynb #24d34ed2
 @dataclass
@@ -118,6 +119,12 @@ def _attacked(job: Job, work: Work, part: Sequence[int], y: Tensor, x: Tensor):
         generator=rng, return_output=0.0 in job.sigma_g)
 
 # %% ../../nbs/evaluation/03_loop.ipynb #e385e09f
+def _refuse_unclamped(table: Table) -> None:
+    "Raise if a file holds exact worst cases of a version that did not clamp outputs."
+    if EXACT in table.known or all(row["attack"] != "exact" for row in table.rows.values()): return
+    raise ValueError(f"{table.path} holds exact worst cases of an earlier version, which did not clamp "
+                     "outputs; choose another file")
+
 def _table(models, dataset, images, out, *, team, jobs, batch_size, attack_k, precision, surrogates) -> Table:
     "Open the table of a call, with all that decides its rows."
     weights = {name: fingerprint(model.to(team.device)) for name, model in models.items()}
@@ -129,10 +136,21 @@ def _table(models, dataset, images, out, *, team, jobs, batch_size, attack_k, pr
     partly = attack_settings(jobs, batch_size=batch_size, attack_k=attack_k, surrogates=others)
     partly |= {f"model {name}": model_settings(model) for name, model in models.items()}
     photos = {dataset.names[i]: dataset.fingerprint(i) for i in images}
-    return Table(out, SCHEMA, team=team, settings=settings, partly=partly, about=about, weights=weights,
-                 photos=photos)
+    table = Table(out, SCHEMA, team=team, settings=settings, partly=partly, about=about, weights=weights,
+                  photos=photos)
+    _refuse_unclamped(table)
+    return table
 
 # %% ../../nbs/evaluation/03_loop.ipynb #0103bb85
+def _try(name: str, model: nn.Module, y: Tensor, mixed: bool) -> None:
+    "Refuse or warn of a third-party model that is no function of one measurement."
+    if is_exact(model) or not is_foreign(model): return
+    try: trial = trial_of(model, y)
+    except Exception: return  # it takes no such batch, or fails in the work, which says why
+    said = f"{name}: {'; '.join(trial.found)}"
+    if trial.remembers or (trial.mixes and mixed): raise ValueError(said)
+    if trial.random: warnings.warn(said, stacklevel=2)
+
 @contextmanager
 def opened(
     models: Mapping[str, nn.Module],  # estimators, by name
@@ -155,7 +173,9 @@ def opened(
                    precision=precision, surrogates=helpers)
     with table, kept_memory(), ExitStack() as held:
         one = dataset.batch(images[:1], team.device)[0]
-        for model in models.values(): held.enter_context(frozen(model, one))
+        for name, model in models.items():
+            held.enter_context(frozen(model, one))
+            _try(name, model, one, size > 1 or any(any(job.sigma_g) for job in jobs))
         work = Work(models, dataset, table, table.marks["weights"], attack_k, precision, helpers)
         yield work, dataset.parts(images, size)
 

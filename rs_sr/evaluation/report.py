@@ -6,13 +6,12 @@
 __all__ = ['ReportSettings', 'robustness_report']
 
 # %% ../../nbs/evaluation/09_report.ipynb #8a164b4f
-import hashlib
-import math
-import warnings
+import hashlib, math, warnings
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
+from types import FunctionType, MethodType
 from typing import Any, NamedTuple
 import numpy as np
 import torch
@@ -31,8 +30,8 @@ from ..metrics import psnr
 from ..models import UNetSR
 from ..physics import IMAGENET_MINI, Downsampling, Normalization, eps_from_rel, parse_physics, resize
 from ..physics import spec_of, to_image
-from ..runtime import derive_seed, device_of, fingerprint, frozen, generator, kept_memory, modules_in
-from ..runtime import progress, provenance
+from ..runtime import callable_settings, derive_seed, device_of, fingerprint, frozen, generator
+from ..runtime import kept_memory, modules_in, progress, provenance
 from ..smoothing import SmoothedModel
 
 # %% ../../nbs/evaluation/09_report.ipynb #584b6fd8
@@ -333,8 +332,8 @@ def _identity(model) -> str:
     "Name a model: a module by its weights, anything else by its name, its code and the weights that it uses."
     if isinstance(model, nn.Module): return fingerprint(model)
     name = f"{getattr(model, '__module__', '')}.{getattr(model, '__qualname__', type(model).__name__)}"
-    code = getattr(getattr(model, "__func__", model), "__code__", None)
-    text = repr((code.co_code, code.co_names, code.co_varnames)) if code else ""
+    if isinstance(model, partial): name = "partial"
+    text = callable_settings(model) if isinstance(model, (FunctionType, MethodType, partial)) else ""
     used = text + "".join(fingerprint(module) for module in modules_in(model))
     return f"{name} {hashlib.sha256(used.encode()).hexdigest()[:12]}" if used else name
 

@@ -5,9 +5,10 @@
 # %% auto #0
 __all__ = ['device_of', 'named', 'frozen', 'inference_copy', 'modules_in', 'outside_inference_mode', 'free_memory', 'kept_memory',
            'pass_bytes', 'checked_seed', 'derive_seed', 'draw_seeds', 'family_seed', 'generator', 'is_main_process',
-           'progress', 'Team', 'atomic', 'check_folder', 'check_table_file', 'checksum', 'fingerprint', 'locked',
-           'model_settings', 'provenance', 'remove_drafts', 'turn', 'writing', 'read_frame', 'read_rows', 'Schema',
-           'write_rows', 'Table', 'checked_output', 'checked_values', 'output_of', 'Trial', 'trial_of']
+           'progress', 'Team', 'atomic', 'callable_settings', 'check_folder', 'check_table_file', 'checksum',
+           'fingerprint', 'is_foreign', 'locked', 'model_settings', 'provenance', 'remove_drafts', 'turn', 'writing',
+           'read_frame', 'read_rows', 'Schema', 'write_rows', 'Table', 'checked_output', 'checked_values', 'output_of',
+           'Trial', 'trial_of']
 
 # %% ../../nbs/runtime/index.ipynb #2a3d806b
 from .arguments import device_of, named
@@ -16,8 +17,8 @@ from .memory import free_memory, kept_memory, pass_bytes
 from .seeds import checked_seed, derive_seed, draw_seeds, family_seed, generator
 from .processes import is_main_process, progress, Team
 from .files import (
-    atomic, check_folder, check_table_file, checksum, fingerprint, locked, model_settings, provenance,
-    remove_drafts, turn, writing)
+    atomic, callable_settings, check_folder, check_table_file, checksum, fingerprint, is_foreign, locked,
+    model_settings, provenance, remove_drafts, turn, writing)
 from .rows import read_frame, read_rows, Schema, write_rows
 from .table import Table
 from .outputs import checked_output, checked_values, output_of
@@ -27,7 +28,8 @@ from .trial import Trial, trial_of
 _all_ = [
     "device_of", "named", "frozen", "inference_copy", "modules_in", "outside_inference_mode",
     "free_memory", "kept_memory", "pass_bytes", "checked_seed", "derive_seed", "draw_seeds",
-    "family_seed", "generator", "is_main_process", "progress", "Team", "atomic", "check_folder",
-    "check_table_file", "checksum", "fingerprint", "locked", "model_settings", "provenance",
+    "family_seed", "generator", "is_main_process", "progress", "Team", "atomic", "callable_settings",
+    "check_folder",
+    "check_table_file", "checksum", "fingerprint", "is_foreign", "locked", "model_settings", "provenance",
     "remove_drafts", "turn", "writing", "read_frame", "read_rows", "Schema", "write_rows",
     "Table", "checked_output", "checked_values", "output_of", "Trial", "trial_of"]

@@ -4,13 +4,15 @@
 
 # %% auto #0
 __all__ = ['writing', 'atomic', 'remove_drafts', 'check_table_file', 'check_folder', 'locked', 'turn', 'provenance', 'checksum',
-           'fingerprint', 'model_settings']
+           'fingerprint', 'is_foreign', 'callable_settings', 'model_settings']
 
 # %% ../../nbs/runtime/05_files.ipynb #ca9fa13d
 import errno, hashlib, os, platform, re, shutil, subprocess, sys, tempfile, time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
+from types import MethodType
 from typing import Any
 import numpy as np
 import rs_sr
@@ -212,6 +214,8 @@ def _value(value: Any, depth: int = 3) -> str:
     if isinstance(value, nn.Module): return f"module {fingerprint(value)}"
     if depth <= 0: return type(value).__name__
     if isinstance(value, (dict, list, tuple, set, frozenset)): return _items(value, depth)
+    if isinstance(value, partial): return f"partial {_items([value.func, value.args, value.keywords], depth)}"
+    if isinstance(value, MethodType): return f"method {_items([value.__func__, value.__self__], depth)}"
     if hasattr(value, "__code__"): return _function(value, depth)
     return f"{type(value).__name__} {_value(getattr(value, '__dict__', {}), depth - 1)}"
 
@@ -222,11 +226,23 @@ def _is_operator(kind: type) -> bool:
     "Recognise our operators, whose repr says everything; what they remember decides nothing."
     return _is_ours(kind) and hasattr(kind, "spec")
 
+def is_foreign(
+    model: nn.Module,  # any module
+) -> bool:  # False for our networks and for what is put together from PyTorch's layers
+    "Tell whether a model holds code that is neither ours nor PyTorch's."
+    return not all(_is_ours(type(module)) for module in model.modules())
+
 def _class_code(kind: type) -> str:
     "Hash the functions of a class and of its ancestors that are not PyTorch's."
     foreign = [k for k in kind.__mro__ if not _is_ours(k)]
     functions = [(name, f) for k in foreign for name, f in sorted(vars(k).items()) if hasattr(f, "__code__")]
     return _hashed(repr([(name, _code_of(f.__code__)) for name, f in functions]).encode())
+
+def callable_settings(
+    model: Any,  # a function, method, partial or object
+) -> str:  # twelve hexadecimal digits
+    "Name what decides the output of a callable: code, constants, defaults, and all that it is bound to."
+    return _hashed(_value(model, depth=6).encode(errors="surrogateescape"))
 
 def model_settings(
     model: nn.Module,  # any module

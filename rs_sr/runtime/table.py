@@ -212,6 +212,7 @@ class _Stored(_Shared):
     marks: dict[str, dict[str, str]]  # fingerprints of models and photographs
     details: dict[str, Any]  # JSON-ready notes on rows, kept in the JSON file
     seen: list[tuple]  # state of the files when they were read
+    known: Mapping[str, Any] = {}  # settings of the rows that were found on disk
 
     def save(self) -> None:
         "Write the new rows of this process to its shard."
@@ -230,7 +231,7 @@ class _Stored(_Shared):
     def _open(self) -> None:
         state = _look(self.path, self.schema)
         _refuse(state, self.common | self.marks)
-        self.rows = state.rows
+        self.rows, self.known = state.rows, state.origin.get("settings") or {}
         _take_over(self.path, self.schema, self.team)
         self.seen = _stamp(self.path)
 
