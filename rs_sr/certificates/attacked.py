@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import nn
-from .dataset import FAMILY, about_pairs, measured_columns, stated
+from .dataset import FAMILY, about_pairs, measured_columns, range_and_grid
 from .falsify import attacked_errors, attacks_on, compare_with_attack
 from .sampling import as_pixels, noisy_reconstructions
 from ..data import Pairs
@@ -177,7 +177,7 @@ def violations(
     known: dict[str, Any] = {"weights": weights, "photos": photos,
              "partly": {f"model {name}": model_settings(model) for name, model in models.items()}}
     settings = {"fresh": fresh, **measure, **attack, "seed": seed,
-                **about_pairs(dataset), **stated(values, grid)}
+                **about_pairs(dataset), **range_and_grid(values, grid)}
     drawn = {"values": values, "grid": grid}
     work = _Attacker(models, weights, dataset, team.device, seed, attack, measure, fresh, drawn)
     with Table(out, ATTACKED, team=team, settings=settings, **known) as table, kept_memory():

@@ -52,7 +52,7 @@ class Recipe:
 # %% ../../nbs/certificates/03_reconstruction.ipynb #c69b647b
 @dataclass(frozen=True)
 class Certificate:
-    "A guarantee against all perturbations of the measurement, on top of its noise, of l2 norm at most `radius`."
+    "A guarantee against all perturbations of the measurement, on top of its noise, up to l2 norm `radius`."
     estimator: str  # whose reconstruction is meant
     quantity: str  # what is bounded, with its unit
     value: float  # the bound; NaN: not certified
