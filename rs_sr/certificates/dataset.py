@@ -141,6 +141,10 @@ def range_and_grid(
     if grid is not None: on_grid(torch.zeros(1), grid)  # refuses what is no power of two
     return {"values": None if tuple(values) == (0., 1.) else list(values), "grid": grid}
 
+def _naming(seed: int) -> dict[str, Any]:
+    "State the seed, and how draws are named by it."
+    return {"seed": seed, "naming of draws": NAMING}
+
 # %% ../../nbs/certificates/06_dataset.ipynb #fe30b149
 def about_pairs(
     dataset: Pairs,  # photographs and their operator
@@ -206,7 +210,7 @@ def certify_dataset(
     lines, team = _lines(models, dataset), Team(device_of(models))
     weights = {n: fingerprint(m.to(team.device)) for n, m in (lines | models).items()}
     options = {"k": k, "alpha": alpha, "draws": draws, "means": list(means), "with_ssim": with_ssim}
-    settings = {**_about(dataset), **options, **range_and_grid(values, grid), "seed": seed, "naming of draws": NAMING}
+    settings = _about(dataset) | options | range_and_grid(values, grid) | _naming(seed)
     folder = Path(out).with_suffix(".draws") if out else None
     more = options | {"values": values, "grid": grid, "chunk": chunk}
     work = _Certifier(models, lines, weights, dataset, team, more, seed, folder, keep)
