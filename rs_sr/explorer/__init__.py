@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['BLOCKS', 'OFFERED', 'PIECE', 'STEPS_F', 'STEPS_G', 'Search', 'Session', 'Setting', 'add_photo', 'attack', 'mean_of',
-           'pair', 'square_photo', 'ALPHA', 'CURVE_SIGMA_G', 'Curves', 'LOOKS', 'SHARE', 'View', 'bad_share',
+           'pair', 'shown', 'square_photo', 'ALPHA', 'CURVE_SIGMA_G', 'Curves', 'LOOKS', 'SHARE', 'View', 'bad_share',
            'certificate', 'certificate_sentence', 'certified', 'growth', 'sigma_curve', 'views', 'ACCENT', 'COUNTS',
            'Frame', 'GAP', 'HEAD', 'INK', 'Panel', 'SIDE', 'STATIC', 'Window', 'attack_frames', 'certificate_frames',
            'diagram', 'png', 'sheet', 'sigma_frames', 'smoothing_frames', 'still', 'Choice', 'SLIDER_EPS_REL',
@@ -12,7 +12,7 @@ __all__ = ['BLOCKS', 'OFFERED', 'PIECE', 'STEPS_F', 'STEPS_G', 'Search', 'Sessio
 
 # %% ../../nbs/explorer/index.ipynb #5c0c2e72
 from .session import BLOCKS, OFFERED, PIECE, STEPS_F, STEPS_G, Search, Session, Setting
-from .session import add_photo, attack, mean_of, pair, square_photo
+from .session import add_photo, attack, mean_of, pair, shown, square_photo
 from .views import ALPHA, CURVE_SIGMA_G, Curves, LOOKS, SHARE, View, bad_share
 from .views import certificate, certificate_sentence, certified, growth, sigma_curve, views
 from .drawing import ACCENT, COUNTS, Frame, GAP, HEAD, INK, Panel, SIDE, STATIC, Window
@@ -24,8 +24,8 @@ from .widgets import certificate_explorer, sigma_explorer, smoothing_explorer
 # %% ../../nbs/explorer/index.ipynb #e37c5b13
 _all_ = [
     "BLOCKS", "OFFERED", "PIECE", "STEPS_F", "STEPS_G", "Search", "Session", "Setting", "add_photo",
-    "attack", "mean_of", "pair", "square_photo", "ALPHA", "CURVE_SIGMA_G", "Curves", "LOOKS", "SHARE",
-    "View", "bad_share", "certificate", "certificate_sentence", "certified", "growth", "sigma_curve",
+    "attack", "mean_of", "pair", "shown", "square_photo", "ALPHA", "CURVE_SIGMA_G", "Curves", "LOOKS",
+    "SHARE", "View", "bad_share", "certificate", "certificate_sentence", "certified", "growth", "sigma_curve",
     "views", "ACCENT", "COUNTS", "Frame", "GAP", "HEAD", "INK", "Panel", "SIDE", "STATIC", "Window",
     "attack_frames", "certificate_frames", "diagram", "png", "sheet", "sigma_frames", "smoothing_frames",
     "still", "Choice", "SLIDER_EPS_REL", "SLIDER_SIGMA_G", "attack_explorer", "certificate_explorer",

@@ -238,7 +238,7 @@ def attack_frames(
 ) -> Iterator[Frame]:  # one frame
     "Show the output of f after some steps of an attack."
     line, pictures = growth(session, photo, model, eps_rel)
-    output, (_, x) = pictures[step] / 255, pair(session, photo, session.scales[model])
+    output, (_, x) = pictures[step] / 255, pair(session, photo, session.measured[model])
     after = Panel(f"f after {step} steps", f"{line[step]:.2f} dB", output)
     error = _map("error of f", output, IMAGENET_MINI.to_pixels(x, clamp=True)[0], 0.25)
     text = (f"{line[0] - line[step]:.1f} dB lost after {step} steps, "

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from ..attacks import cosine_steps, pgd
 from ..certificates import Band, Reference, distance_to, max_certifiable_radius, mean_bound, median_bound
 from ..certificates import check_independence, noisy_reconstructions, tail_band, upper_probability
-from .session import Search, Session, Setting, attack, mean_of, pair
+from .session import Search, Session, Setting, attack, mean_of, pair, shown
 from ..metrics import psnr, ssim
 from ..physics import IMAGENET_MINI, eps_from_rel
 from ..runtime import draw_seeds, family_seed
@@ -27,9 +27,11 @@ from ..runtime import draw_seeds, family_seed
 @dataclass(frozen=True)
 class View:
     "Pictures and numbers of one setting, at some stage."
-    # "x", "y", "given" (what the estimators receive), "f", "g": (3, H, W), pixels in [0, 1]
+    # "x", "y", "given" (what the estimators receive), "f", "g": (3, H, W), pixels in [0, 1]; a measurement
+    # may be smaller than the photograph
     pictures: dict[str, Tensor]
-    scores: dict[str, tuple[float, float]]  # PSNR (dB) and SSIM of each but "x"
+    # PSNR (dB) and SSIM of each but "x"; a small measurement is enlarged for them
+    scores: dict[str, tuple[float, float]]
     draws: int  # passes in the mean g so far
     progress: str  # what is still going on; empty: nothing
     ready: bool  # True: the pictures are final
@@ -63,8 +65,8 @@ def certificate_sentence(
     if not found: return "Not certified at this radius."
     bounds = [f"{name} below {math.floor(10 * value) / 10:.1f} dB" for name, value in found.items()]
     return (f"Certified by {k} separate draws (wrong with probability {alpha:g} at most), for the "
-            f"limit of infinitely many draws: no perturbation up to eps_rel {eps_rel:g} pushes the PSNR "
-            f"of {', nor that of '.join(bounds)}.")
+            "limit of infinitely many draws: no perturbation of the measurement, on top of its noise, "
+            f"up to eps_rel {eps_rel:g} pushes the PSNR of {', nor that of '.join(bounds)}.")
 
 # %% ../../nbs/explorer/02_views.ipynb #9da024fa
 def _hopeless(s: Setting, y: Tensor) -> str:
@@ -92,7 +94,7 @@ def certificate(
     s: Setting,  # photograph, network, radius and level count
 ) -> Iterator[str]:  # sentences, the last one final
     "Draw for a certificate, as long as there is hope."
-    y, x = pair(session, s.photo, session.scales[s.model])
+    y, x = pair(session, s.photo, session.measured[s.model])
     if why := _hopeless(s, y):
         yield why
         return
@@ -140,18 +142,20 @@ def views(
     s: Setting,  # what the visitor chose
 ) -> Iterator[View]:  # the first within a second, the last with k draws and the last word on the certificate
     "Show a setting, rough at first, then better."
-    y, x = pair(session, s.photo, session.scales[s.model])
+    y, x = pair(session, s.photo, session.measured[s.model])
+    physics = session.operators[session.measured[s.model]]
     base, truth = session.network(s.model), IMAGENET_MINI.to_pixels(x, clamp=True)
     for found in attack(session, s):
         given = torch.lerp(y, found.y, s.blend)
-        model_space = {"y": y, "given": given, "f": base(given)}
-        shown = {name: IMAGENET_MINI.to_pixels(z, clamp=True) for name, z in model_space.items()}
-        scores = _scores(shown, truth)
+        output = IMAGENET_MINI.to_pixels(base(given), clamp=True)
+        measured = {name: shown(physics, z) for name, z in (("y", y), ("given", given))}
+        seen = {name: picture for name, (picture, _) in measured.items()} | {"f": output}
+        scores = _scores({name: image for name, (_, image) in measured.items()} | {"f": output}, truth)
         key = ("mean", s.photo, s.model, s.attack, s.eps_rel, s.sigma_g, s.k, s.blend, found.steps)
         goal = s.k if found.steps == found.planned else 4
         for g, done, last in _estimates(session, key, base, given, s.sigma_g, goal):
             progress = _progress(found, done, s.k, last)
-            pictures = {name: p[0] for name, p in {"x": truth, **shown, "g": g}.items()}
+            pictures = {name: p[0] for name, p in {"x": truth, **seen, "g": g}.items()}
             view = View(pictures, scores | _scores({"g": g}, truth), done, progress, not progress)
             if progress: yield view
     for sentence in certificate(session, s): yield replace(view, certificate=sentence)
@@ -174,7 +178,7 @@ def sigma_curve(
     sigma_g: Sequence[float] = CURVE_SIGMA_G,  # smoothing levels, model units; at least one above 0
 ) -> Iterator[Curves | None]:  # after 4, 8, 16 and 32 draws; None: nothing new yet
     "Measure one photograph at several smoothing levels."
-    y, x = pair(session, photo, session.scales[model])
+    y, x = pair(session, photo, session.measured[model])
     base, truth = session.network(model), IMAGENET_MINI.to_pixels(x, clamp=True)
     attacked = next(attack(session, Setting(photo, model, "pgd", eps_rel))).y
     n = 4
@@ -224,7 +228,7 @@ def growth(
     key = ("growth", photo, model, eps_rel, steps)
     known = session.recall(key)
     if known: return known
-    y, x = pair(session, photo, session.scales[model])
+    y, x = pair(session, photo, session.measured[model])
     outputs = _outputs(session.network(model), y, x, eps_rel, steps)
     pixels, truth = IMAGENET_MINI.to_pixels(outputs, clamp=True), IMAGENET_MINI.to_pixels(x, clamp=True)
     return session.keep(key, (psnr(pixels, truth.expand_as(pixels)).tolist(), (255 * pixels).round().byte()))

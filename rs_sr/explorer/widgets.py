@@ -41,17 +41,27 @@ def _choice_of(label: str, options: Sequence, value) -> Choice:
     "Offer numbers, the given one among them."
     return Choice(label, _near(options, value), value)
 
+def _first_choice(session: Session, start: Setting) -> tuple[str, str]:  # names of operator and estimator
+    "Choose where to begin: with the given estimator, or with the measurement of the session."
+    for spec in session.operators: session.models(spec)  # its linear estimators get names
+    if start.model not in session.measured:
+        raise ValueError(f"there is no network {start.model!r}; there are {', '.join(session.measured)}")
+    own = session.measured[start.model]
+    if session.start in (None, own): return own, start.model
+    if not (offered := session.models(session.start)):
+        raise ValueError(f"there is no estimator for {session.start}; give one in models")
+    return session.start, offered[0]
+
 def _common(session: Session, start: Setting) -> dict[str, Choice]:
-    "Offer photographs, scales and networks."
-    photo, scale = start.photo, session.scales.get(start.model)
+    "Offer photographs, measurements and networks."
+    photo = start.photo
     if photo == Setting.photo and photo not in session.photos: photo = next(iter(session.photos))
     if photo not in session.photos:
         raise ValueError(f"there is no photograph {photo!r}; there are {', '.join(session.photos)}")
-    if scale is None:
-        raise ValueError(f"there is no network {start.model!r}; there are {', '.join(session.scales)}")
+    physics, model = _first_choice(session, start)
     return {"photo": Choice("photograph", list(session.photos), photo),
-            "scale": Choice("scale", sorted(set(session.scales.values())), scale),
-            "model": Choice("network f", session.models(scale), start.model)}
+            "physics": Choice("measurement", list(session.operators), physics),
+            "model": Choice("network f", session.models(physics), model)}
 
 # %% ../../nbs/explorer/04_widgets.ipynb #942b6183
 def _complaint(error: Exception) -> Frame:
@@ -123,8 +133,8 @@ class _Page(_Behaviour):
         lines = [escape(line) for line in frame.text.lstrip("!").splitlines()]
         self.message.value = "".join(f'<div style="{style}">{line}</div>' for line in lines)
 
-    def _other_scale(self, change):
-        "Offer the networks of the chosen scale."
+    def _other_physics(self, change):
+        "Offer the networks of the chosen measurement."
         self.controls["model"].options = self.session.models(change["new"])
 
     def _uploaded(self, change):
@@ -189,7 +199,7 @@ def _live_class():
         def _wire(self):
             "Follow the controls."
             for key, widget in self.controls.items():
-                widget.observe(self._other_scale if key == "scale" else self._changed, "value")
+                widget.observe(self._other_physics if key == "physics" else self._changed, "value")
             self.upload.observe(self._uploaded, "value")
     return Live
 
@@ -216,20 +226,22 @@ def smoothing_explorer(
     start: Setting = Setting(),  # what is chosen at first
     *,
     folder: str | Path | None = None,  # of photographs, at least 160 x 160 pixels; None: the 28 embedded ones
-    # your networks, in model space, with their scales, by name; the shipped ones come after them
-    models: Mapping[str, tuple[nn.Module, int]] | None = None,
-    session: Session | None = None,  # in place of both: one that other explorers use, too
+    # your estimators, in model space, by name, each with what it measures: a scale, an operator, or its name;
+    # the shipped ones come after them
+    models: Mapping[str, tuple[nn.Module, Any]] | None = None,
+    physics: Any = None,  # operator, or its name, to begin with, as "blur:1.6"; None: that of `start`
+    session: Session | None = None,  # in place of these: one that other explorers use, too
     refine: bool = True,  # True: the picture gets better while the kernel is idle
 ) -> Any:  # a widget; without ipywidgets a picture
     "Attack and smooth a photograph, and see what is certified."
-    known = session or Session(folder, models)
+    known = session or Session(folder, models, physics=physics)
     percent = [(f"{b:.0%}", b) for b in _near([i / 10 for i in range(11)], start.blend)]
     choices = {**_common(known, start), "attack": Choice("attack", _ATTACKS, start.attack),
                "eps_rel": _choice_of("eps_rel", SLIDER_EPS_REL, start.eps_rel),
                "sigma_g": _choice_of("sigma_g", SLIDER_SIGMA_G, start.sigma_g),
                "k": _choice_of("draws k", (8, 16, 32, 64, 128, 256), start.k),
                "blend": Choice("blend", percent, start.blend), **_WINDOW}
-    def frames(scale, zoom, across, down, **chosen):
+    def frames(physics, zoom, across, down, **chosen):
         return smoothing_frames(known, Setting(**chosen), Window(zoom, across, down))
     return _explorer("Smoothing explorer", choices, frames, known, refine, upload=True)
 
@@ -246,7 +258,7 @@ def sigma_explorer(
     level = min(CURVE_SIGMA_G, key=lambda sigma_g: abs(sigma_g - start.sigma_g))
     choices = {**_common(known, start), "eps_rel": _choice_of("eps_rel", SLIDER_EPS_REL, start.eps_rel),
                "sigma_g": Choice("sigma_g", CURVE_SIGMA_G, level), **_WINDOW}
-    def frames(scale, zoom, across, down, **chosen):
+    def frames(physics, zoom, across, down, **chosen):
         return sigma_frames(known, **chosen, window=Window(zoom, across, down))
     return _explorer("Explorer of sigma_g", choices, frames, known, refine)
 
@@ -260,7 +272,7 @@ def attack_explorer(
     known = session or Session()
     choices = {**_common(known, start), "eps_rel": _choice_of("eps_rel", SLIDER_EPS_REL, start.eps_rel),
                "step": Choice("steps", range(21), 3), **_WINDOW}
-    def frames(scale, zoom, across, down, **chosen):
+    def frames(physics, zoom, across, down, **chosen):
         return attack_frames(known, **chosen, window=Window(zoom, across, down))
     return _explorer("Explorer of attacks", choices, frames, known)
 
