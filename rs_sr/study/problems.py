@@ -4,10 +4,10 @@
 
 # %% auto #0
 __all__ = ['PROBLEMS', 'SHIPPED', 'PROBLEM_RADII', 'problem_grid', 'problem_config', 'train_problems', 'problem_models',
-           'problem_rivals', 'condition_number', 'evaluate_problem', 'problem_names', 'rival_of', 'problem_table']
+           'problem_rivals', 'condition_number', 'evaluate_problem', 'problem_names', 'rival_of', 'problem_table',
+           'read_problems', 'problem_differences', 'lost_under_attack']
 
-# %% ../../nbs/study/13_problems.ipynb #9b49c03c
-import json
+# %% ../../nbs/study/13_problems.ipynb #ce2ec90b
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,14 +15,14 @@ import torch
 from torch import nn
 from ..data import PairDataset
 from ..evaluation import best_sigma_g, evaluate, interval, paired_difference, tune_sigma_g
-from ..models import FrequencyFilter, Reconstructor, Tikhonov, fit_filter, fit_tikhonov
-from ..models import load_network, record_of
+from ..models import Reconstructor, fit_filter, fit_tikhonov, load_estimator, load_network, record_of
 from ..physics import Inpainting, LinearPhysics, Separable, parse_physics
-from ..runtime import atomic, progress
+from ..runtime import progress
 from .networks import is_trained, subset
+from .tables import read_results
 from ..training import TrainConfig, train
 
-# %% ../../nbs/study/13_problems.ipynb #2e32d15e
+# %% ../../nbs/study/13_problems.ipynb #7e090885
 PROBLEMS = {"sr": "downsampling:2:small", "blur": "blur:1.6,noise=0.03", "inpainting": "inpainting:0.5"}
 SHIPPED = "unet-x2-standard"  # what training starts from
 PROBLEM_RADII = (0.02, 0.05, 0.1)  # eps_rel of the tables
@@ -47,7 +47,7 @@ def problem_grid() -> dict[str, dict[str, Any]]:  # settings of `TrainConfig` by
         grid[f"{problem}-adv0.05"] = common | _ADVERSARIAL | {"init": start}
     return grid
 
-# %% ../../nbs/study/13_problems.ipynb #fe864f0c
+# %% ../../nbs/study/13_problems.ipynb #33f89496
 def problem_config(
     name: str,  # of the grid
     data: str | Path,  # photographs in the ImageNet-mini layout
@@ -78,7 +78,7 @@ def train_problems(
     for name in progress(missing, desc="problems", unit="network"): train(configs[name], cpu=cpu)
     return missing
 
-# %% ../../nbs/study/13_problems.ipynb #65e956b6
+# %% ../../nbs/study/13_problems.ipynb #e010aedf
 def problem_models(
     runs: str | Path,  # folder with one folder a network
     problem: str,  # key of `PROBLEMS`
@@ -104,31 +104,16 @@ def problem_rivals(
     "Fit, or read, the best linear estimator for each radius."
     separable = isinstance(data.physics, Separable)
     found: dict[str, nn.Module] = {}
-    for radius in eps_rel:
+    for radius in progress(eps_rel, desc="linear rivals", unit="radius"):
         folder = Path(runs)/f"{problem}-linear{radius:g}"
-        make = _fitted_filter if separable else _fitted_tikhonov
-        found[f"best linear {radius:g}"] = make(data, folder, radius, images)
+        if not (folder/"config.json").is_file():
+            made = (fit_filter(data, radius, images=images) if separable else
+                    fit_tikhonov(data, radius, images=max(1, images // 4), orders=(1,)))
+            made.save_pretrained(folder)
+        found[f"best linear {radius:g}"] = load_estimator(folder)
     return found
 
-# %% ../../nbs/study/13_problems.ipynb #1263d248
-def _fitted_filter(data: PairDataset, folder: Path, radius: float, images: int) -> nn.Module:
-    "Fit a filter and keep it, or read it."
-    if not (folder/"config.json").is_file():
-        made: Any = fit_filter(data, radius, images=images)
-        made.save_pretrained(folder)
-    return FrequencyFilter.from_pretrained(folder)
-
-def _fitted_tikhonov(data: PairDataset, folder: Path, radius: float, images: int) -> nn.Module:
-    "Fit a weight and keep it, or read it."
-    file = folder/"tikhonov.json"
-    if not file.is_file():
-        folder.mkdir(parents=True, exist_ok=True)
-        made = fit_tikhonov(data, radius, images=max(1, images // 4), orders=(1,))
-        with atomic(file) as draft: draft.write_text(json.dumps({"weight": made.weight, "order": made.order}))
-    settings = json.loads(file.read_text())
-    return Tikhonov(data.physics, **settings, normalization=data.normalization, eps_rel=radius)
-
-# %% ../../nbs/study/13_problems.ipynb #fe7a9551
+# %% ../../nbs/study/13_problems.ipynb #ddac1c57
 def condition_number(
     physics: str | LinearPhysics,  # a separable operator, or a mask
     side: int = 160,  # of the images, pixels
@@ -142,7 +127,7 @@ def condition_number(
     s = s[s > 1e-14 * s[0]]
     return float((s[0] / s[-1])**2)  # rows and columns
 
-# %% ../../nbs/study/13_problems.ipynb #a92ce758
+# %% ../../nbs/study/13_problems.ipynb #4ec61e1a
 def evaluate_problem(
     models: Mapping[str, nn.Module],  # from `problem_models`
     rivals: Mapping[str, nn.Module],  # from `problem_rivals`
@@ -185,7 +170,7 @@ def _joined(frames):
     import pandas as pd
     return pd.concat(frames, ignore_index=True)
 
-# %% ../../nbs/study/13_problems.ipynb #d1d89727
+# %% ../../nbs/study/13_problems.ipynb #18013728
 def problem_names(
     frame,  # DataFrame from `evaluate_problem`
 ):  # -> Series: what each row is called in a table; "" for rivals that were fitted for another radius
@@ -215,3 +200,35 @@ def problem_table(
                      "psnr_lo": quality.lo, "psnr_hi": quality.hi, "gain": gain["mean"],
                      "gain_lo": gain["lo"], "gain_hi": gain["hi"]})
     return pd.DataFrame(rows)
+
+# %% ../../nbs/study/13_problems.ipynb #9fb7c49a
+def read_problems(
+    folder: str | Path,  # with problem_NAME.csv, packed or not
+) -> dict[str, Any]:  # DataFrames by name, in the order of `PROBLEMS`
+    "Read what was measured."
+    found = {name: read_results(Path(folder)/f"problem_{name}.csv") for name in PROBLEMS}
+    return {name: frame for name, frame in found.items() if frame is not None}
+
+def _rows(frame, name: str, eps_rel: float):
+    "Rows of an estimator by its name in the tables."
+    return frame[(problem_names(frame) == name) & (frame.eps_rel == eps_rel)]
+
+def problem_differences(
+    frame,  # DataFrame from `evaluate_problem`
+    first: str,  # name from `problem_names`
+    second: str,  # another
+    eps_rel: Sequence[float] = PROBLEM_RADII,  # relative radii
+):  # -> DataFrame as from `intervals`: PSNR of the first minus the second
+    "Compare two estimators of one problem at each radius."
+    import pandas as pd
+    one, two = (pd.concat([_rows(frame, name, r) for r in eps_rel]) for name in (first, second))
+    return paired_difference(one, two)
+
+def lost_under_attack(
+    frame,  # DataFrame from `evaluate_problem`
+    name: str,  # name from `problem_names`
+    eps_rel: float,  # relative radius
+):  # -> row of `intervals`: clean PSNR minus attacked PSNR
+    "Measure how fragile an estimator is."
+    clean, attacked = _rows(frame, name, 0.0), _rows(frame, name, eps_rel)
+    return paired_difference(clean.assign(eps_rel=eps_rel), attacked).iloc[0]
