@@ -140,8 +140,9 @@ class _Way:
         base = _tiled(self)
         if not self.sigma_g: return base
         chunk = max(1, 2**20 // y[0].numel())  # so many copies are in memory
-        return SmoothedModel(base, self.sigma_g, self.k, clamp=self.units.model_range(), seed=self.seed,
-                             chunk=chunk)
+        limits = self.units.model_range()
+        g = SmoothedModel(base, self.sigma_g, self.k, clamp=limits, seed=self.seed, chunk=chunk)
+        return g.to(self.device)
 
 # %% ../../nbs/commands/12_reconstruct.ipynb #7abc29f4
 def _read_measurement(way: _Way, pixels):
@@ -174,7 +175,8 @@ def _linear_rows(way: _Way, x) -> dict:
     height, width = (side if masked else min(side, 160) // n * n for side in x.shape[-2:])
     top, left = (x.shape[-2] - height) // 2, (x.shape[-1] - width) // 2
     centre = way.units.to_pixels(x, clamp=True)[..., top:top + height, left:left + width]
-    return baselines(TensorPairs(centre, way.physics, way.units, seed=way.seed))
+    rows = baselines(TensorPairs(centre, way.physics, way.units, seed=way.seed))
+    return {name: row for name, row in rows.items() if not getattr(row, "projected", False)}  # slow, the same
 
 def _rated(way: _Way, y, x, x_hat) -> str:
     "Compare measurement, linear reconstructions and network."

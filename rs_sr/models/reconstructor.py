@@ -116,19 +116,20 @@ class Tiled(nn.Module):
         y: Tensor,  # measurements, (B, C, h, w), larger than a tile or not
     ) -> Tensor:  # reconstructions, (B, C, scale * h, scale * w)
         "Reconstruct tile by tile."
-        total: Any = 0
+        total: Any = None
         for tile, u, v in self.tiles(y):
             x_hat = self.model(tile)
             if x_hat.shape[-2:] != (self.scale * tile.shape[-2], self.scale * tile.shape[-1]):
                 sizes = f"{tuple(tile.shape[-2:])} to {tuple(x_hat.shape[-2:])}"
                 advice = "declare the scale: Tiled(model, scale=...)"
                 raise ValueError(f"the model takes a tile of {sizes}; {advice}")
-            total = total + _placed(x_hat, u, v)
+            if total is None: total = x_hat.new_zeros(*x_hat.shape[:-2], len(u), len(v))
+            _add(total, x_hat, u, v)
         return total
 
-def _placed(x_hat: Tensor, u: Tensor, v: Tensor) -> Tensor:
-    "Weigh a tile, and put it where its weights are."
+def _add(total: Tensor, x_hat: Tensor, u: Tensor, v: Tensor) -> None:
+    "Weigh a tile, and add it where its weights are."
     top, left = (int(w.nonzero()[0]) for w in (u, v))
     h, w = x_hat.shape[-2:]
-    weighed = u[top:top + h, None] * v[left:left + w] * x_hat
-    return nn.functional.pad(weighed, (left, len(v) - left - w, top, len(u) - top - h))
+    at = ..., slice(top, top + h), slice(left, left + w)
+    total[at] += u[top:top + h, None] * v[left:left + w] * x_hat
