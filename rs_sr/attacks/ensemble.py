@@ -17,11 +17,12 @@ from torch import Tensor, nn
 from .ball import (GradientError, Worst, check_attack, inside_ball, needs_gradients, project,
                                 radius_of)
 from .black_box import amplified, equalise, square_attack
-from .erasure import basis_of, erase
+from .erasure import erase
 from .gradient import cosine_steps, pgd, visit
 from .homotopy import Shrinking, climb, homotopy
 from .losses import checked_loss, squared_error
 from .smoothed import random_direction, smooth_pgd
+from ..physics import LinearPhysics
 from ..runtime import frozen, output_of
 from ..smoothing import MedianSmoothed, SmoothedModel
 
@@ -71,6 +72,12 @@ def has_gradient(
     return _passes_gradient(model, y[:1]) or (len(y) > 1 and _passes_gradient(model, y))
 
 # %% ../../nbs/attacks/09_ensemble.ipynb #1e5393ba
+def _physics_of(model: Any) -> Any:
+    "Ask a model, or the base of a smoothed one, for the operator that it undoes."
+    inner = model.mean if isinstance(model, MedianSmoothed) else model
+    own = getattr(inner.base if isinstance(inner, SmoothedModel) else inner, "physics", None)
+    return own if isinstance(own, LinearPhysics) else None
+
 class _StraightThrough(nn.Module):
     "A model with the gradient of the identity."
     def __init__(self, model):
@@ -100,6 +107,14 @@ class _Search:
     def erased(self) -> Tensor | None:
         "Erase what the reconstruction amplifies."
         return erase(self.y, self.eps, self.physics)
+
+    def amplified(self) -> Tensor | None:
+        "Add noise where the reconstruction amplifies it."
+        return amplified(self.y, self.eps, self.physics, generator=self.rng)
+
+    def equalised(self) -> Tensor | None:
+        "Turn bands of the measurement up and down."
+        return equalise(self.model, self.y, self.x, self.eps, self.physics, loss=self.loss)
 
     def transfer(self, model: nn.Module, steps: int) -> Tensor:
         "Attack another model."
@@ -141,12 +156,15 @@ class _Board:
         self.passes[name] = self.passes.get(name, 0) + passes
         self.worst.offer(found, z=z)
 
-    def attempt(self, name: str, passes: float, find: Callable[[], Any]) -> None:
-        "Let a member search and judge what it finds, or say why it cannot."
+    def attempt(self, name: str, passes: float, find: Callable[[], Tensor | None]) -> Tensor | None:
+        "Let a member search and judge what it finds, if anything, or say why it cannot."
         try: z = find()
         except torch.OutOfMemoryError: raise
-        except (RuntimeError, NotImplementedError, GradientError) as error: self.leave_out(name, error)
-        else: self.enter(name, passes, z)
+        except (RuntimeError, NotImplementedError, GradientError) as error:
+            self.leave_out(name, error)
+            return None
+        if z is not None: self.enter(name, passes, z)
+        return z
 
     def leave_out(self, name: str, error: Exception) -> None:
         "Name a member that failed."
@@ -189,13 +207,22 @@ def _legs(lanes: int, passes: int) -> list[_Leg]:
         length -= 1
 
 # %% ../../nbs/attacks/09_ensemble.ipynb #34ad4bfb
+class _Start(NamedTuple):
+    "A run before it begins."
+    name: str
+    z: Tensor  # perturbed measurements, shape of `y`
+    widen: float = 3.0  # first radius in multiples of the last
+
 class _Race:
     "Runs of the homotopy in lanes, each with one run of every image."
-    def __init__(self, board: _Board, starts: dict[str, Tensor], plan: Shrinking):
+    def __init__(self, board: _Board, starts: Sequence[_Start], steps: int, first: float):
         self.board, self.search = board, board.search
-        self.plan, self.names = plan, list(starts)
-        y, radius = self.search.y, plan.radius(0, self.search.radius)
-        self.at = [project(z - y, radius) for z in starts.values()]  # perturbations, a lane each
+        self.names, self.steps = [start.name for start in starts], steps
+        y, radius = self.search.y, self.search.radius
+        # of each lane; from the first halt on, all balls and so all plans are alike
+        self.plans = [Shrinking(steps, start.widen, first=first) for start in starts]
+        # perturbations, a lane each
+        self.at = [project(s.z - y, plan.radius(0, radius)) for s, plan in zip(starts, self.plans)]
         # which run is in a lane, (lanes, B)
         self.who = torch.arange(len(starts), device=y.device)[:, None].repeat(1, len(y))
         self.best = [Worst(y) for _ in starts]  # of each run, by name
@@ -205,9 +232,9 @@ class _Race:
         s, loss = self.search, checked_loss(self.search.loss)
         with frozen(s.model, s.y), torch.autocast(s.y.device.type, enabled=False):
             for lane in range(leg.lanes):
-                seen = Worst(s.y)
-                e = climb(s.model, s.y, s.x, self.at[lane], s.radius, loss, self.plan, leg.steps, seen)
-                if leg.steps.stop == self.plan.steps:
+                seen, plan = Worst(s.y), self.plans[lane]
+                e = climb(s.model, s.y, s.x, self.at[lane], s.radius, loss, plan, leg.steps, seen)
+                if leg.steps.stop == self.steps:
                     here = visit(s.model, s.y, e, s.x, loss, gradient=False)
                     seen.offer(here.loss, e=e, x_hat=here.x_hat)
                 self.at[lane] = e
@@ -234,10 +261,10 @@ class _Race:
             if best.kept: self.board.enter(name, 0, self.search.y + best["e"])
 
 # %% ../../nbs/attacks/09_ensemble.ipynb #bcc5aea6
-def _race(board: _Board, starts: dict[str, Tensor], passes: int, **plan) -> None:
+def _race(board: _Board, starts: Sequence[_Start], passes: int, first: float = 30.0) -> None:
     "Let runs from different starts race within a budget."
     legs = _legs(len(starts), passes)
-    race = _Race(board, starts, Shrinking(legs[-1].steps.stop, **plan))
+    race = _Race(board, starts, legs[-1].steps.stop, first)
     try:
         for leg in legs:
             race.halt(leg.lanes)
@@ -253,14 +280,13 @@ def _race(board: _Board, starts: dict[str, Tensor], passes: int, **plan) -> None
     race.report()
 
 # %% ../../nbs/attacks/09_ensemble.ipynb #89d82ae8
-def _plain(board: _Board, passes: int) -> None:
+def _plain(board: _Board, passes: int, erased: Tensor | None) -> None:
     "Attack a differentiable model."
-    search, runs = board.search, 1 + (passes >= 160) + (passes >= 320) + (passes >= 640)
-    erased = search.erased()
-    starts = {"homotopy": search.y}
-    if erased is not None: starts["homotopy erased"] = erased
-    starts |= {f"homotopy random {i}": search.anywhere() for i in range(1, 4)}
-    _race(board, dict(list(starts.items())[:runs]), passes)
+    search, runs = board.search, 2 + (passes >= 300) + (passes >= 600)
+    starts = [_Start("homotopy", search.y), _Start("pgd", search.y, 1.0)]
+    if erased is not None: starts.append(_Start("homotopy erased", erased))
+    starts += [_Start(f"homotopy random {i}", search.anywhere()) for i in (1, 2)]
+    _race(board, starts[:runs], passes)
 
 def _smoothed(board: _Board, model: SmoothedModel, passes: int, mark: bool = True) -> None:
     "Attack a smoothed model with a differentiable base."
@@ -277,9 +303,11 @@ def _smoothed(board: _Board, model: SmoothedModel, passes: int, mark: bool = Tru
 
 def _median(board: _Board, model: MedianSmoothed, passes: int) -> None:
     "Attack a median of draws: first their mean, then the median itself."
+    before = board.passes.copy()
     _smoothed(board, model.mean, passes * model.mean.k // 2, mark=False)
-    for name in board.passes: board.passes[name] /= model.mean.k
-    _race(board, {"homotopy": board.worst["z"]}, passes - round(board.spent), widen=1.0, first=3.0)
+    for name in board.passes.keys() - before.keys(): board.passes[name] /= model.mean.k
+    left = passes - math.ceil(board.spent - sum(before.values()))
+    _race(board, [_Start("pgd", board.worst["z"], 1.0)], left, first=3.0)
 
 # %% ../../nbs/attacks/09_ensemble.ipynb #09c73783
 def _blind(board: _Board, passes: int) -> None:
@@ -288,36 +316,29 @@ def _blind(board: _Board, passes: int) -> None:
     model = search.model
     calls = model.k if isinstance(model, SmoothedModel) else 1
     def left() -> int: return int(passes - board.spent + before) // calls
-    noise = amplified(search.y, search.eps, search.physics, generator=search.rng)
-    if noise is not None: board.enter("amplified", 0, noise)
-    given = model, search.y, search.x, search.eps
-    bands = basis_of(search.y, search.physics) is not None
-    if bands and left() >= 25:
-        find = partial(equalise, *given, search.physics, loss=search.loss)
-        board.attempt("equalise", 25 * calls, find)
+    board.attempt("amplified", 0, search.amplified)
+    if left() >= 25: board.attempt("equalise", 25 * calls, search.equalised)
     if search.y.shape == search.x.shape and (steps := min(20, left())):
         guess = _StraightThrough(model)
         board.attempt("straight through", steps * calls, lambda: search.transfer(guess, steps))
     for part in (left() - passes // 4 // calls, passes // 4 // calls):  # the board is marked in between
         board.mark()
         if (steps := min(part, left())) < 1: continue
-        guess_again = partial(search.squares, steps, board.worst["z"])
-        board.attempt("square_attack", steps * calls, guess_again)
+        board.attempt("square_attack", steps * calls, partial(search.squares, steps, board.worst["z"]))
 
 # %% ../../nbs/attacks/09_ensemble.ipynb #3046ae08
 def _members(board: _Board, passes: int, surrogates: Sequence[nn.Module], seen: bool) -> None:
     "Let the members attack a model, of which a gradient can be `seen` or not."
     search = board.search
     board.enter("random_direction", 0, search.anywhere())
-    erased = search.erased()
-    if erased is not None: board.enter("erase", 0, erased)
+    erased = board.attempt("erase", 0, search.erased)
     for i, other in enumerate(surrogates):
         board.attempt(f"transfer {i + 1}", 20, partial(search.transfer, other, 10))
     left, model = passes - 20 * len(surrogates), search.model
     if not seen: _blind(board, left)
     elif isinstance(model, SmoothedModel): _smoothed(board, model, left)
     elif isinstance(model, MedianSmoothed): _median(board, model, left)
-    else: _plain(board, left)
+    else: _plain(board, left, erased)
 
 # %% ../../nbs/attacks/09_ensemble.ipynb #a88bcd7f
 @needs_gradients
@@ -348,7 +369,7 @@ def attack_ensemble(
     device = generator.device if generator else "cpu"
     judging, searching = torch.randint(2**62, (2,), generator=generator, device=device).tolist()
     rng = torch.Generator(y.device).manual_seed(searching)
-    physics = getattr(model, "physics", None) if physics is None else physics
+    physics = _physics_of(model) if physics is None else physics
     search = _Search(model, y, x, radius, loss or squared_error, rng, physics)
     board = _Board(search, judging)
     with _fork(y):
