@@ -5,13 +5,14 @@
 # %% auto #0
 __all__ = ['Denoising', 'Inpainting']
 
-# %% ../../nbs/physics/05_masks.ipynb #8510e79d
+# %% ../../nbs/physics/05_masks.ipynb #bf50bc48
 import hashlib
 import torch
 from torch import Tensor
+from torch.nn.functional import conv2d
 from .operators import Physics, plain
 
-# %% ../../nbs/physics/05_masks.ipynb #93bb0dca
+# %% ../../nbs/physics/05_masks.ipynb #7fc6c049
 class Denoising(Physics):
     "The identity: only the sensor's noise has to be removed."
     kind, keeps_constants = "denoising", True
@@ -21,7 +22,7 @@ class Denoising(Physics):
     def A_dagger(self, y: Tensor) -> Tensor: return y
     def norm(self, x: Tensor) -> float: return 1.0
 
-# %% ../../nbs/physics/05_masks.ipynb #d7105dbb
+# %% ../../nbs/physics/05_masks.ipynb #8f4e4fab
 def _digest(mask: Tensor) -> str:
     return hashlib.sha256(str(tuple(mask.shape)).encode() + mask.cpu().numpy().tobytes()).hexdigest()[:8]
 
@@ -61,6 +62,7 @@ class Inpainting(Physics):
     def A_adjoint(self, y: Tensor) -> Tensor: return self.mask(y) * y
     def A_dagger(self, y: Tensor) -> Tensor: return self.mask(y) * y
     def sensors(self, noise: Tensor) -> Tensor: return self.mask(noise) * noise
+    def to_image(self, y: Tensor) -> Tensor: return _filled(y, self.mask(y))
     def norm(self, x: Tensor) -> float: return 1.0
 
 def _mask(physics: Inpainting, like: Tensor) -> Tensor:
@@ -72,3 +74,18 @@ def _mask(physics: Inpainting, like: Tensor) -> Tensor:
         if mask is None: mask = torch.rand(like.shape[-2:], generator=rng) < physics.share
         with torch.inference_mode(False): physics._masks[key] = mask.to(like.device, like.dtype)
     return physics._masks[key]
+
+# %% ../../nbs/physics/05_masks.ipynb #ad2b5f2b
+def _weights(like: Tensor, reach: int = 5) -> Tensor:
+    "Weigh neighbours by the fourth power of their distance."
+    i = torch.arange(-reach, reach + 1, dtype=like.dtype, device=like.device)
+    squared = i[:, None]**2 + i**2
+    return torch.where(squared > 0, 1 / squared.clamp_min(1)**2, 0)[None, None]
+
+def _filled(y: Tensor, mask: Tensor) -> Tensor:
+    "Put into each hole the weighted mean of the measured pixels around it; zero where there are none."
+    weights = _weights(y)
+    def around(t): return conv2d(t.reshape(-1, 1, *t.shape[-2:]), weights, padding="same").view_as(t)
+    measured = mask * y
+    known = around(mask.expand_as(y[:1]))
+    return measured + (1 - mask) * around(measured) / known.clamp_min(1e-12)

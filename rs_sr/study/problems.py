@@ -7,7 +7,7 @@ __all__ = ['PROBLEMS', 'SHIPPED', 'PROBLEM_RADII', 'problem_grid', 'problem_conf
            'problem_rivals', 'condition_number', 'evaluate_problem', 'problem_names', 'rival_of', 'problem_table',
            'read_problems', 'problem_differences', 'lost_under_attack']
 
-# %% ../../nbs/study/13_problems.ipynb #ce2ec90b
+# %% ../../nbs/study/13_problems.ipynb #d01e4e1e
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -22,13 +22,12 @@ from .networks import is_trained, subset
 from .tables import read_results
 from ..training import TrainConfig, train
 
-# %% ../../nbs/study/13_problems.ipynb #7e090885
+# %% ../../nbs/study/13_problems.ipynb #036ed413
 PROBLEMS = {"sr": "downsampling:2:small", "blur": "blur:1.6,noise=0.03", "inpainting": "inpainting:0.5"}
 SHIPPED = "unet-x2-standard"  # what training starts from
 PROBLEM_RADII = (0.02, 0.05, 0.1)  # eps_rel of the tables
 
-_EPOCHS = {"blur": 20, "inpainting": 60}  # of the first stage, which super-resolution does not need
-_START = dict(method="standard", learning_rate=3e-3, init=SHIPPED)
+_START = dict(method="standard", epochs=20, learning_rate=3e-3, init=SHIPPED)
 _STANDARD = dict(method="standard", epochs=8, learning_rate=2e-3)
 _NOISE = dict(method="noise", sigma_f=0.1, epochs=8, learning_rate=2e-3)
 _ADVERSARIAL = dict(method="adversarial", eps_rel=0.05, epochs=7, learning_rate=2e-3, attack_steps=3,
@@ -41,13 +40,13 @@ def problem_grid() -> dict[str, dict[str, Any]]:  # settings of `TrainConfig` by
         common = {"physics": physics, "validations": 4}
         start = SHIPPED if problem == "sr" else f"{problem}-start"
         if start != SHIPPED:
-            grid[start] = common | _START | {"epochs": _EPOCHS[problem]}
+            grid[start] = common | _START
             grid[f"{problem}-standard"] = common | _STANDARD | {"init": start}
         grid[f"{problem}-noise0.1"] = common | _NOISE | {"init": start}
         grid[f"{problem}-adv0.05"] = common | _ADVERSARIAL | {"init": start}
     return grid
 
-# %% ../../nbs/study/13_problems.ipynb #33f89496
+# %% ../../nbs/study/13_problems.ipynb #ab975aaf
 def problem_config(
     name: str,  # of the grid
     data: str | Path,  # photographs in the ImageNet-mini layout
@@ -78,7 +77,7 @@ def train_problems(
     for name in progress(missing, desc="problems", unit="network"): train(configs[name], cpu=cpu)
     return missing
 
-# %% ../../nbs/study/13_problems.ipynb #e010aedf
+# %% ../../nbs/study/13_problems.ipynb #8c382592
 def problem_models(
     runs: str | Path,  # folder with one folder a network
     problem: str,  # key of `PROBLEMS`
@@ -113,7 +112,7 @@ def problem_rivals(
         found[f"best linear {radius:g}"] = load_estimator(folder)
     return found
 
-# %% ../../nbs/study/13_problems.ipynb #ddac1c57
+# %% ../../nbs/study/13_problems.ipynb #e3a21860
 def condition_number(
     physics: str | LinearPhysics,  # a separable operator, or a mask
     side: int = 160,  # of the images, pixels
@@ -127,7 +126,7 @@ def condition_number(
     s = s[s > 1e-14 * s[0]]
     return float((s[0] / s[-1])**2)  # rows and columns
 
-# %% ../../nbs/study/13_problems.ipynb #4ec61e1a
+# %% ../../nbs/study/13_problems.ipynb #70c6251f
 def evaluate_problem(
     models: Mapping[str, nn.Module],  # from `problem_models`
     rivals: Mapping[str, nn.Module],  # from `problem_rivals`
@@ -170,7 +169,7 @@ def _joined(frames):
     import pandas as pd
     return pd.concat(frames, ignore_index=True)
 
-# %% ../../nbs/study/13_problems.ipynb #18013728
+# %% ../../nbs/study/13_problems.ipynb #d9487394
 def problem_names(
     frame,  # DataFrame from `evaluate_problem`
 ):  # -> Series: what each row is called in a table; "" for rivals that were fitted for another radius
@@ -201,7 +200,7 @@ def problem_table(
                      "gain_lo": gain["lo"], "gain_hi": gain["hi"]})
     return pd.DataFrame(rows)
 
-# %% ../../nbs/study/13_problems.ipynb #9fb7c49a
+# %% ../../nbs/study/13_problems.ipynb #3b00a20d
 def read_problems(
     folder: str | Path,  # with problem_NAME.csv, packed or not
 ) -> dict[str, Any]:  # DataFrames by name, in the order of `PROBLEMS`
