@@ -100,7 +100,7 @@ def measures_pixels(
     if channels is None or (normalization and len(normalization.std) != channels): return False
     if physics is None: return True
     with torch.no_grad(): white = physics.A(torch.ones_like(physics.A_adjoint(y)))
-    return -1e-4 <= float(white.min()) and float(white.max()) <= 1 + 1e-4
+    return float(white.min()) >= -1e-4 and float(white.max()) <= 1 + 1e-4
 
 def grey_of(
     radius: float,  # l2, in the units of `y`

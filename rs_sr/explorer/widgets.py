@@ -41,6 +41,7 @@ def _choice_of(label: str, options: Sequence, value) -> Choice:
     "Offer numbers, the given one among them."
     return Choice(label, _near(options, value), value)
 
+# %% ../../nbs/explorer/04_widgets.ipynb #deef31d6
 def _first_choice(session: Session, start: Setting) -> tuple[str, str]:  # names of operator and estimator
     "Choose where to begin: with the given estimator, or with the measurement of the session."
     for spec in session.operators: session.models(spec)  # its linear estimators get names

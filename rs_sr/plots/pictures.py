@@ -36,6 +36,13 @@ class _Picture:
     figures: str  # PSNR and SSIM, in words
     image: Tensor  # (1, C, H, W), pixels
 
+    def times(self, hr: Tensor) -> int:
+        "How many times smaller the picture is than the ground truth; 0: by no whole number, or it is not."
+        small, large = self.image.shape, hr.shape
+        if len(small) != 4 or small[:2] != large[:2]: return 0
+        n = large[-1] // small[-1]
+        return n if (small[-2] * n, small[-1] * n) == tuple(large[-2:]) else 0
+
 def _batch(t): return t[None] if isinstance(t, Tensor) and t.ndim == 3 else t
 
 def _row(pictures: Mapping[str, Tensor], hr: Tensor) -> list[_Picture]:
@@ -46,6 +53,10 @@ def _row(pictures: Mapping[str, Tensor], hr: Tensor) -> list[_Picture]:
     result, hr = [], _batch(hr)
     for name, image in pictures.items():
         image = _batch(image)
+        small = _Picture(name, " x ".join(str(n) for n in image.shape[-2:]) + " pixels", image)
+        if small.times(hr) > 1:
+            result.append(small)
+            continue
         try:
             figures = f"{psnr(image, hr).item():.2f} dB, {ssim(image, hr).item():.3f}"
         except (TypeError, ValueError) as error:
@@ -77,6 +88,10 @@ class _Region:
 
     def cut(self, image: Tensor) -> Tensor:
         return image[..., self.top:self.top + self.side, self.left:self.left + self.side]
+
+    def smaller(self, times: int) -> "_Region":
+        "The same place in a picture that is smaller."
+        return _Region(self.top // times, self.left // times, max(self.side // times, 1))
 
     def far_corner(self, height: int, width: int) -> tuple[float, float, float, float]:
         "Place of an inset in the corner away from the region, as shares of the axes."
@@ -113,7 +128,8 @@ def _draw_picture(ax, below, picture: _Picture, region: _Region) -> None:
 
 # %% ../../nbs/plots/03_pictures.ipynb #8537bb03
 def plot_reconstructions(
-    # {name: picture}, or a list of (row label, {name: picture}); pictures (C, H, W) or (1, C, H, W) in [0, 1]
+    # {name: picture}, or a list of (row label, {name: picture}); pictures (C, H, W) or (1, C, H, W) in
+    # [0, 1]; a measurement may be smaller by a whole number
     images: Mapping[str, Tensor] | Sequence[tuple[str, Mapping[str, Tensor]]],
     hr: Tensor | Sequence[Tensor],  # ground truth, drawn last; one for all rows, or a list with one a row
     *,
@@ -134,7 +150,8 @@ def plot_reconstructions(
             region = _region(zoom, row[-1].image)
             for c, picture in enumerate(row):
                 below = None if inset else axes[2 * r + 1, c]
-                _draw_picture(axes[r * step, c], below, picture, region)
+                place = region.smaller(max(picture.times(row[-1].image), 1))
+                _draw_picture(axes[r * step, c], below, picture, place)
                 title = picture.figures if r else f"{picture.name}\n{picture.figures}"
                 axes[r * step, c].set_title(title, fontsize=7.5)
             axes[r * step, 0].set_ylabel(label)
