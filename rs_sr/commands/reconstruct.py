@@ -258,10 +258,14 @@ def _origin(way: _Way, file: Path) -> dict:
     what = {"photo": checksum(file), "physics": spec_of(way.physics), "measured": way.measured}
     return {**what, **network, **numbers}
 
+# %% ../../nbs/commands/12_reconstruct.ipynb #0f794b04
 def _level(sigma_g: str, weights: str) -> float:
     "Read the smoothing level: a number, or that of the card."
     from rs_sr.commands.shared import parse_numbers
-    if sigma_g != "card": return parse_numbers(sigma_g, "sigma_g", low=0)[0]
+    if sigma_g != "card":
+        levels = parse_numbers(sigma_g, "sigma_g", low=0)
+        if len(levels) == 1: return levels[0]
+        raise ValueError(f"sigma_g must be one level for one reconstruction, got {sigma_g!r}")
     from rs_sr.models import pretrained_models
     cards = pretrained_models().set_index("name").sigma_g
     if weights in cards: return float(cards[weights])
