@@ -15,8 +15,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from ..data import measured_by, Pairs
-from rs_sr.evaluation.jobs import (attack_settings, check_settings, EXACT, Job, levels_of, METRICS, numbers,
-    plan_jobs, SCHEMA)
+from .jobs import (attack_settings, check_settings, ENSEMBLE, EXACT, Job, levels_of, METRICS,
+    numbers, plan_jobs, SCHEMA)
 from .protocol import attack_batch, reconstruct
 from ..metrics import mse, psnr, ssim
 from ..models import baselines as baselines_of
@@ -119,11 +119,17 @@ def _attacked(job: Job, work: Work, part: Sequence[int], y: Tensor, x: Tensor):
         generator=rng, return_output=0.0 in job.sigma_g)
 
 # %% ../../nbs/evaluation/03_loop.ipynb #e385e09f
-def _refuse_unclamped(table: Table) -> None:
-    "Raise if a file holds exact worst cases of a version that did not clamp outputs."
-    if EXACT in table.known or all(row["attack"] != "exact" for row in table.rows.values()): return
-    raise ValueError(f"{table.path} holds exact worst cases of an earlier version, which did not clamp "
-                     "outputs; choose another file")
+_EARLIER = {
+    EXACT: ("exact", "exact worst cases of an earlier version, which did not clamp outputs"),
+    ENSEMBLE: ("ensemble", "rows of an earlier version, whose ensemble of attacks was another one"),
+}
+
+def _refuse_earlier(table: Table) -> None:
+    "Raise if a file holds rows of attacks that were others in earlier versions."
+    made = {row["attack"] for row in table.rows.values()}
+    for setting, (attack, what) in _EARLIER.items():
+        if attack in made and setting not in table.known:
+            raise ValueError(f"{table.path} holds {what}; choose another file")
 
 def _table(models, dataset, images, out, *, team, jobs, batch_size, attack_k, precision, surrogates) -> Table:
     "Open the table of a call, with all that decides its rows."
@@ -138,7 +144,7 @@ def _table(models, dataset, images, out, *, team, jobs, batch_size, attack_k, pr
     photos = {dataset.names[i]: dataset.fingerprint(i) for i in images}
     table = Table(out, SCHEMA, team=team, settings=settings, partly=partly, about=about, weights=weights,
                   photos=photos)
-    _refuse_unclamped(table)
+    _refuse_earlier(table)
     return table
 
 # %% ../../nbs/evaluation/03_loop.ipynb #0103bb85
