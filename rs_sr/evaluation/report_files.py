@@ -23,9 +23,10 @@ def bold_where(
     where,  # DataFrame of booleans, same shape: which cells are bold
 ):  # -> pandas Styler, which a notebook shows as a table
     "Show a table with some of its cells bold."
+    from pandas.io.formats.style import Styler
     weight = np.where(np.asarray(where, bool), "font-weight: bold", "")
     own = hashlib.sha256(text.to_csv().encode()).hexdigest()[:8]  # styles of one table must not reach another
-    return text.style.set_uuid(own).apply(lambda _: weight, axis=None)
+    return Styler(text, uuid=own, cell_ids=False).apply(lambda _: weight, axis=None)
 
 # %% ../../nbs/evaluation/07_report_files.ipynb #0a07fc50
 def _cell(row) -> str:

@@ -13,7 +13,7 @@ __all__ = ['FIRST', 'LATER', 'LEAST', 'LONG', 'RADII', 'SECOND', 'SIGMAS_F', 'TE
            'above_by_yardstick', 'above_linear', 'above_thesis', 'all_claims', 'answers', 'best_noise_grows',
            'columns_of', 'keeps_ssim_when_aimed_at', 'label', 'reasons', 'smoothing_has_better_ssim',
            'smoothing_matches', 'thesis_bar', 'trained_by', 'training_on_noise_needed', 'METRICS', 'TRAININGS',
-           'Titled', 'above_bilinear_by_radius', 'aimed_table', 'best_filter_by_radius', 'bold', 'columns_table',
+           'Titled', 'above_bilinear_by_radius', 'aimed_table', 'best_filter_by_radius', 'columns_table',
            'counterparts', 'differences_table', 'filters_table', 'leading_lines', 'levels_table', 'mode_table',
            'plot_gains', 'slim', 'ssim_table', 'thesis_cell', 'thesis_kind_ssim', 'thesis_table', 'thesis_tables',
            'KINDS', 'Defence', 'attacked_as', 'best_lines', 'certifiable', 'described', 'how_measured',
@@ -58,7 +58,7 @@ from rs_sr.study.claims import (
 
 # %% ../../nbs/study/index.ipynb #e092830f
 from rs_sr.study.comparisons import (
-    METRICS, TRAININGS, Titled, above_bilinear_by_radius, aimed_table, best_filter_by_radius, bold,
+    METRICS, TRAININGS, Titled, above_bilinear_by_radius, aimed_table, best_filter_by_radius,
     columns_table, counterparts, differences_table, filters_table, leading_lines, levels_table,
     mode_table, plot_gains, slim, ssim_table, thesis_cell, thesis_kind_ssim, thesis_table, thesis_tables,
 )
@@ -106,7 +106,7 @@ _all_ = [
     "above_linear", "above_thesis", "all_claims", "answers", "best_noise_grows", "columns_of",
     "keeps_ssim_when_aimed_at", "label", "reasons", "smoothing_has_better_ssim", "smoothing_matches",
     "thesis_bar", "trained_by", "training_on_noise_needed", "METRICS", "TRAININGS", "Titled",
-    "above_bilinear_by_radius", "aimed_table", "best_filter_by_radius", "bold", "columns_table",
+    "above_bilinear_by_radius", "aimed_table", "best_filter_by_radius", "columns_table",
     "counterparts", "differences_table", "filters_table", "leading_lines", "levels_table", "mode_table",
     "plot_gains", "slim", "ssim_table", "thesis_cell", "thesis_kind_ssim", "thesis_table",
     "thesis_tables", "KINDS", "Defence", "attacked_as", "best_lines", "certifiable", "described",

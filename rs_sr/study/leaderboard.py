@@ -16,11 +16,10 @@ import torch
 from torch import nn
 from ..certificates import max_certifiable_radius
 from ..data import SRDataset
-from ..evaluation import Interval, evaluate, paired_difference, summarise, verdict
+from ..evaluation import Interval, bold_where, evaluate, paired_difference, summarise, verdict
 from ..models import load_network, projected, record_of, with_record
 from ..plots import house_style, panels
 from ..smoothing import MedianSmoothed, SmoothedModel
-from .comparisons import bold
 
 # %% ../../nbs/study/08_leaderboard.ipynb #db54ed7d
 @dataclass(frozen=True)
@@ -181,7 +180,7 @@ def ranking_table(
     means = frame.groupby(["model", "eps_rel"])[metric].mean().unstack().loc[text.index]
     best = text.astype(str).ne(text.astype(str))  # all False
     best.iloc[:, 2:] = (means == means.max()).to_numpy()
-    return bold(text, best)
+    return bold_where(text, best)
 
 # %% ../../nbs/study/08_leaderboard.ipynb #ce4d0d4f
 def best_lines(

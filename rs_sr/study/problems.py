@@ -7,7 +7,7 @@ __all__ = ['PROBLEMS', 'SHIPPED', 'PROBLEM_RADII', 'problem_grid', 'problem_conf
            'problem_rivals', 'condition_number', 'evaluate_problem', 'problem_names', 'rival_of', 'problem_table',
            'read_problems', 'problem_differences', 'lost_under_attack']
 
-# %% ../../nbs/study/13_problems.ipynb #d01e4e1e
+# %% ../../nbs/study/13_problems.ipynb #9dbfbce6
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ from .networks import is_trained, subset
 from .tables import read_results
 from ..training import TrainConfig, train
 
-# %% ../../nbs/study/13_problems.ipynb #036ed413
+# %% ../../nbs/study/13_problems.ipynb #76e927a6
 PROBLEMS = {"sr": "downsampling:2:small", "blur": "blur:1.6,noise=0.03", "inpainting": "inpainting:0.5"}
 SHIPPED = "unet-x2-standard"  # what training starts from
 PROBLEM_RADII = (0.02, 0.05, 0.1)  # eps_rel of the tables
@@ -46,7 +46,7 @@ def problem_grid() -> dict[str, dict[str, Any]]:  # settings of `TrainConfig` by
         grid[f"{problem}-adv0.05"] = common | _ADVERSARIAL | {"init": start}
     return grid
 
-# %% ../../nbs/study/13_problems.ipynb #ab975aaf
+# %% ../../nbs/study/13_problems.ipynb #11ed384c
 def problem_config(
     name: str,  # of the grid
     data: str | Path,  # photographs in the ImageNet-mini layout
@@ -77,7 +77,7 @@ def train_problems(
     for name in progress(missing, desc="problems", unit="network"): train(configs[name], cpu=cpu)
     return missing
 
-# %% ../../nbs/study/13_problems.ipynb #8c382592
+# %% ../../nbs/study/13_problems.ipynb #9c5d5c6f
 def problem_models(
     runs: str | Path,  # folder with one folder a network
     problem: str,  # key of `PROBLEMS`
@@ -112,7 +112,7 @@ def problem_rivals(
         found[f"best linear {radius:g}"] = load_estimator(folder)
     return found
 
-# %% ../../nbs/study/13_problems.ipynb #e3a21860
+# %% ../../nbs/study/13_problems.ipynb #9f5e8618
 def condition_number(
     physics: str | LinearPhysics,  # a separable operator, or a mask
     side: int = 160,  # of the images, pixels
@@ -126,7 +126,7 @@ def condition_number(
     s = s[s > 1e-14 * s[0]]
     return float((s[0] / s[-1])**2)  # rows and columns
 
-# %% ../../nbs/study/13_problems.ipynb #70c6251f
+# %% ../../nbs/study/13_problems.ipynb #3681b6b9
 def evaluate_problem(
     models: Mapping[str, nn.Module],  # from `problem_models`
     rivals: Mapping[str, nn.Module],  # from `problem_rivals`
@@ -169,7 +169,7 @@ def _joined(frames):
     import pandas as pd
     return pd.concat(frames, ignore_index=True)
 
-# %% ../../nbs/study/13_problems.ipynb #d9487394
+# %% ../../nbs/study/13_problems.ipynb #a7fd0497
 def problem_names(
     frame,  # DataFrame from `evaluate_problem`
 ):  # -> Series: what each row is called in a table; "" for rivals that were fitted for another radius
@@ -200,7 +200,7 @@ def problem_table(
                      "gain_lo": gain["lo"], "gain_hi": gain["hi"]})
     return pd.DataFrame(rows)
 
-# %% ../../nbs/study/13_problems.ipynb #3b00a20d
+# %% ../../nbs/study/13_problems.ipynb #8221f34e
 def read_problems(
     folder: str | Path,  # with problem_NAME.csv, packed or not
 ) -> dict[str, Any]:  # DataFrames by name, in the order of `PROBLEMS`
