@@ -10,6 +10,7 @@ import shutil
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 from fastcore.script import store_true
 from .shared import SCALE_RULE, Rule, at_least, chosen_physics, choose_device, load_estimators
 from .shared import parse_crop, parse_numbers, say_files, with_rules
@@ -112,7 +113,7 @@ def rs_sr_certify(
     reach = _radii(radii)
     at_least(1, k=k, draws=draws, steps=steps)
     at_least(0, images=images, attack_images=attack_images, seed=seed)
-    drawn = dict(grid=grid, values=_range(values))
+    drawn: dict[str, Any] = dict(grid=grid, values=_range(values))
     sizes = [int(b) for b in parse_numbers(means, "means", low=1, whole=True)]
     operator, size = chosen_physics(physics, scale), parse_crop(crop)
     networks = {n: m.to(where) for n, m in load_estimators(models, operator, any_physics).items()}
