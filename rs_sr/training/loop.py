@@ -239,7 +239,7 @@ def _photographs(pairs):
     half = max(2048, 2**29 // len(pairs))
     for first, last in pairwise(cache.starts.tolist()):
         middle = (first + last) // 2
-        named.update(pixels[max(first, middle - half):min(last, middle + half)])
+        named.update(pixels[max(first, middle - half):min(last, middle + half)].tobytes())
     return f"{len(pairs)} named {named.hexdigest()[:12]}"
 
 def _tidy(folder):
