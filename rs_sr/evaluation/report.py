@@ -198,7 +198,8 @@ def _attack_model(run, batch, eps_rel, rng) -> Tensor:
     worst = _ensemble(run, batch, run.f, eps, rng)
     if not run.f.differentiable: return worst
     steps = run.settings.steps
-    found = pgd(run.f, batch.y, batch.x, eps, steps=steps, step_size="constant", random_start=True, generator=rng)
+    found = pgd(run.f, batch.y, batch.x, eps, steps=steps, step_size="constant", random_start=True,
+                generator=rng)
     _add_rows(run, batch, _pixels(run, run.f, found), run.settings.name, eps_rel, "pgd", steps)
     with torch.no_grad(): keep = squared_error(run.f(found), batch.x) > squared_error(run.f(worst), batch.x)
     return pick(keep, found, worst)
