@@ -321,7 +321,7 @@ def _told(adapter) -> str:
     if adapter.place: told += f"; it outputs a {adapter.holder}, of which {adapter.place} is taken"
     level = f"{adapter.sigma:g}" if adapter.sigma else f"{SIGMA:.0%} of the range of values"
     if adapter.denoiser: told += f"; as a denoiser it is told a noise of {level}"
-    if adapter.warm: told += "; its solver starts afresh at each call, without deepinv's memory of the one before"
+    if adapter.warm: told += "; its solver starts afresh at each call, without deepinv's memory"
     if adapter.writes: told += "; it writes into its input, which is a copy"
     return f"{told}."
 
@@ -344,7 +344,8 @@ class Adapter(nn.Module):
         self.training = False  # of the adapter alone; the model stays as it is
         self.denoiser, self.sigma = is_denoiser(model), sigma
         self.before = before
-        self.warm = [m for m in modules_in(model) if is_deepinv(m, "Denoiser") and hasattr(m, "restart")]
+        denoisers = [m for m in modules_in(model) if is_deepinv(m, "Denoiser")]
+        self.warm = [m for m in denoisers if hasattr(m, "restart")]  # that remember the call before
         self.notes: list[str] = []  # sentences on what was found
         with torch.inference_mode(False), frozen(self):
             y, x = y.clone(), None if x is None else x.clone()

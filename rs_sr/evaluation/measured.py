@@ -22,7 +22,7 @@ from ..physics import DeepinvPhysics, Denoising, Normalization, noise_of, operat
 from ..physics import spec_of, to_image
 
 # %% ../../nbs/evaluation/06_measured.ipynb #f23f5895
-COMPLEX = Normalization((0.5, 0.5), (0.5, 0.5))  # of a complex image: real and imaginary part, each in [-1, 1]
+COMPLEX = Normalization((0.5, 0.5), (0.5, 0.5))  # of complex images: two parts, each in [-1, 1]
 
 def _in_channels(images: Tensor, channels: int) -> Tensor:
     "Bring images, (B, C, H, W) in bytes or [0, 1], to the channels of a model."
@@ -42,10 +42,11 @@ class MeasuredPairs(Pairs):
     ):
         if channels not in (1, 2, 3):
             raise ValueError(f"channels must be 3 (RGB), 2 (complex) or 1 (grey), got {channels}")
-        self.images, self.physics, self.channels = images, parse_physics(physics), channels
-        self.value_range = value_range
+        self.images, self.physics = images, parse_physics(physics)
+        self.channels, self.value_range = channels, value_range
         self.normalization = COMPLEX if channels == 2 else units_for(value_range, channels)
-        self.names, self.crop, self.seed = images.names, images.crop, images.seed
+        self.names, self.crop = images.names, images.crop
+        self.seed = images.seed
 
     def cuts(self, indices: Sequence[int], epoch: int) -> Tensor:
         return _in_channels(self.images.cuts(indices, epoch), self.channels)
@@ -95,7 +96,7 @@ def modulus(
 def error_factor(
     channels: int,  # of the images
 ) -> float:
-    "Squared modulus of the error of a complex pixel, for a mean squared error in [0, 1]; 1 for other images."
+    "Squared error of a complex pixel for a mean squared error in [0, 1]; 1 for other images."
     return 8.0 if channels == 2 else 1.0
 
 def rate(
@@ -147,7 +148,8 @@ def _seen(model, pairs, images, device, form) -> Adapter:
     psnrs = [clean_quality(adapter, pairs, images, device).psnr for adapter in found]
     best = found[1] if len(found) == 2 and psnrs[1] > psnrs[0] + 0.5 else found[0]
     if len(found) == 2:
-        best.notes[0] += f" (Given the image it has {psnrs[0]:.2f} dB clean, given the measurement {psnrs[1]:.2f} dB.)"
+        told = "Given the image it has {:.2f} dB clean, given the measurement {:.2f} dB.".format(*psnrs)
+        best.notes.insert(1, told)
     return best
 
 # %% ../../nbs/evaluation/06_measured.ipynb #b6c615c2
@@ -166,7 +168,9 @@ def _rows_of_deepinv(pairs: MeasuredPairs, y: Tensor, x: Tensor) -> dict[str, An
         inverse = PseudoInverse(physics, units)
         known = "measurement" in rows and torch.allclose(inverse(y), y, atol=1e-5)
         if not known and amplification(inverse, y) < AMPLIFIES: rows["pseudo-inverse"] = inverse
-    elif not rows: rows["Tikhonov"] = Tikhonov(physics, 0.01 * operator_norm(physics, x, tolerance=1e-2)**2, 1, units)
+    elif not rows:
+        norm = operator_norm(physics, x, tolerance=1e-2)
+        rows["Tikhonov"] = Tikhonov(physics, 0.01 * norm**2, 1, units)
     for f in rows.values(): f.tolerance, f.residual = 1e-2, 1e-4
     return rows
 
@@ -184,7 +188,8 @@ def gain_of(
 ) -> float:  # by how much it amplifies a perturbation at most (l2)
     "Find the largest singular value of a linear reconstruction."
     y, x = pairs.batch([0])
-    return amplification(linear, y) if isinstance(linear, LinearEstimator) else float(linear.spectral(y, x).gains.max())
+    if isinstance(linear, LinearEstimator): return amplification(linear, y)
+    return float(linear.spectral(y, x).gains.max())
 
 # %% ../../nbs/evaluation/06_measured.ipynb #57cadb35
 def fitted(
@@ -207,8 +212,9 @@ def fitted(
     if own == -float("inf"):
         raise ValueError("the model returns NaN or infinite values for clean photographs; check its weights")
     if own < max(plain.values()) - 6:
-        adapter.notes.append(f"Warning: the reconstructions have {own:.1f} dB on clean photographs, "
-                             f"a linear one {max(plain.values()):.1f} dB; check weights, physics and value_range.")
+        best = max(plain.values())
+        adapter.notes.append(f"Warning: the reconstructions have {own:.1f} dB on clean photographs, a linear "
+                             f"one {best:.1f} dB; check weights, physics and value_range.")
     if off: adapter.notes.append(f"Checked: off for {', '.join(off)}.")
     return adapter, {"model": own} | plain
 

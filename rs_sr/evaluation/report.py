@@ -16,10 +16,12 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from torch import Tensor, nn
+
+# %% ../../nbs/evaluation/09_report.ipynb #b3bbe2d7
 from ..attacks import attack_ensemble, pgd, pick, random_in_ball, squared_error, top_singular_direction
 from ..data import PairDataset, Pairs, SRDataset, sample_photos
-from .adapter import Adapter, DeclaredPairs, checks_of, declared, determine_range
-from .adapter import interpolation_rows
+from .adapter import (
+    Adapter, DeclaredPairs, checks_of, declared, determine_range, interpolation_rows)
 from .findings import Measured, report_figure, sentences
 from .measured import MeasuredPairs, error_factor, fitted, gain_of, linear_rows
 from .measured import measured_pairs, modulus, range_for, rate
@@ -319,8 +321,9 @@ def _measured(run, frame) -> Measured:
     settings = run.settings
     return Measured(settings.name, summarise(frame), pd.DataFrame(run.gains),
                     _draws_table(run.errors, settings.k),
-                    settings.k, run.f.differentiable, _linear_gain(run), tuple(run.left_out), run.f.no_gradient,
-                    (run.f.found, *run.f.notes), "linear reconstruction" if settings.physics else "interpolation")
+                    settings.k, run.f.differentiable, _linear_gain(run), tuple(run.left_out),
+                    run.f.no_gradient, (run.f.found, *run.f.notes),
+                    "linear reconstruction" if settings.physics else "interpolation")
 
 def _linear_gain(run) -> float:
     "Find the largest gain of the linear rows."
@@ -392,11 +395,20 @@ def _which(physics: Any, dataset: Any, scale: int, enlarged: bool) -> tuple[Any,
     "Decide what measures: an operator, or, without one, super-resolution with a scale and a size."
     own = getattr(dataset, "physics", None)
     operator = own if physics is None else parse_physics(physics)
+    if operator is None and isinstance(dataset, Tensor): operator = Downsampling(scale, enlarged)
     if operator is None: return None, scale, enlarged
     plain = isinstance(operator, Downsampling) and not operator.noise
-    fits = not isinstance(dataset, Pairs) or (isinstance(dataset, PairDataset) and dataset.scale == operator.scale)
-    if not (plain and fits): return operator, 0, False
+    folder = not isinstance(dataset, (Pairs, Tensor))
+    same = isinstance(dataset, PairDataset) and dataset.scale == getattr(operator, "scale", 0)
+    if not plain or not (folder or same): return operator, 0, False
     return None, operator.scale, enlarged if physics is None and operator.enlarge else operator.enlarge
+
+def _photographs(model, physics, dataset, value_range, channels, crop) -> tuple[MeasuredPairs, str]:
+    "Measure photographs by an operator, in the range of a model; say where that was not declared."
+    photographs = sample_photos("test") if dataset is None else dataset
+    pairs = measured_pairs(photographs, physics, "pixel", channels, crop)
+    value_range, note = (value_range, "") if value_range else range_for(model, pairs.channels)
+    return MeasuredPairs(pairs.images, pairs.physics, value_range, pairs.channels), note
 
 # %% ../../nbs/evaluation/09_report.ipynb #e92e520a
 def robustness_report(
@@ -432,29 +444,26 @@ def robustness_report(
     unchecked: str | Sequence[str] = (),  # checks to leave out: "range", "memory", "batch" or "all"
 ) -> Report:
     "Attack and smooth any restoration model alongside interpolation, and say what was found."
-    physics, scale, enlarged = _which(physics, dataset, scale, enlarged)
-    if physics is None and not isinstance(dataset, Pairs):
-        dataset = SRDataset(dataset or sample_photos("test"), scale=scale, crop=crop)
+    operator, scale, enlarged = _which(physics, dataset, scale, enlarged)
     off, note = checks_of(unchecked), ""
-    if physics is None: pairs = DeclaredPairs(dataset, value_range or "pixel", enlarged, channels or 3, kernel)
-    else:
-        photographs = sample_photos("test") if dataset is None else dataset
-        pairs = measured_pairs(photographs, physics, "pixel", channels, crop)
-        declared_range, note = (value_range, "") if value_range else range_for(model, pairs.channels)
-        pairs = MeasuredPairs(pairs.images, pairs.physics, declared_range, pairs.channels)
-        value_range, enlarged, kernel = declared_range, False, ""
+    pairs: Any
+    if operator is None:
+        if not isinstance(dataset, Pairs):
+            dataset = SRDataset(dataset or sample_photos("test"), scale=scale, crop=crop)
+        pairs = DeclaredPairs(dataset, value_range or "pixel", enlarged, channels or 3, kernel)
+    else: pairs, note = _photographs(model, operator, dataset, value_range, channels, crop)
     chosen = _evenly(len(pairs), images)
     def settings(pairs):
-        unit = _unit(pairs) if physics is None else _measurement_unit(pairs, chosen[:3])
+        unit = _unit(pairs) if operator is None else _measurement_unit(pairs, chosen[:3])
         return ReportSettings(
-            name, str(pairs.value_range), enlarged, pairs.channels, kernel, pairs.scale, pairs.crop,
-            _numbers(eps_rel, (0.01, 0.02, 0.05), unit), _numbers(sigma_g, (0.1, 0.2), unit),
+            name, str(pairs.value_range), enlarged, pairs.channels, "" if operator else kernel, pairs.scale,
+            pairs.crop, _numbers(eps_rel, (0.01, 0.02, 0.05), unit), _numbers(sigma_g, (0.1, 0.2), unit),
             k, passes, steps, seed, tuple(pairs.names[i] for i in chosen), form or "", off,
-            "" if physics is None else spec_of(pairs.physics))
+            spec_of(operator) if operator else "")
     settings(pairs)  # complains before the model runs
     where = device_of(model if isinstance(model, nn.Module) else {}, device)
     with torch.inference_mode(False), torch.enable_grad():
-        if physics is None:
+        if operator is None:
             pairs, note = _with_range(model, pairs, value_range, chosen[:3], where, form, off,
                                       eps_rel is None and sigma_g is None)
         return _report(model, pairs, settings(pairs), chosen, where, note, out)
