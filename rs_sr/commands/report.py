@@ -15,7 +15,27 @@ def _smoothed(options) -> bool:
     "Tell whether any smoothing level is tried; none given means the defaults."
     return not options["sigma_g"] or max(parse_numbers(options["sigma_g"], "sigma_g")) > 0
 
+def _enlarges(options) -> bool:
+    "Tell whether the problem is super-resolution."
+    return not options["physics"]
+
+def _operator(text):
+    "Read an operator: its name, or MODULE:FUNCTION, which returns one."
+    from rs_sr.evaluation import load_model
+    from rs_sr.physics import KINDS, parse_physics
+    kind = text.partition(":")[0].partition(",")[0].strip()
+    return parse_physics(load_model(text, "physics") if ":" in text and kind not in KINDS else text)
+
+def _photographs(operator, data, scale, crop, **options):
+    "Find photographs, in a size that an operator takes; without one, for super-resolution."
+    from rs_sr.data import PairDataset, SRDataset, sample_photos
+    place, size = data or sample_photos("test"), getattr(operator, "image_size", None)
+    if operator is None: return SRDataset(place, scale=scale, crop=crop, **options)
+    return PairDataset(place, "denoising", tuple(size[1:]) if size else crop, **options)
+
+_SAID = "is for super-resolution; say it in --physics, as downsampling:2:small, or leave --physics out"
 _RULES = (
+    Rule("small", _enlarges, _SAID), Rule("scale", _enlarges, _SAID), Rule("kernel", _enlarges, _SAID),
     Rule("split", lambda o: bool(o["data"]), "names a part of a folder of photographs; give --data"),
     Rule("k", _smoothed, "counts the draws of a smoothed model; leave --sigma_g out or give a level above 0"))
 
@@ -30,8 +50,11 @@ def rs_sr_report(
     model: str,
     # range of its images: normalised, pixel, symmetric or bytes; empty: determined on photographs
     value_range: str = "",
+    # what measures, as "blur:1.6,noise=0.02", or MODULE:FUNCTION, which returns an operator, for example of
+    # deepinv; empty: super-resolution, as --scale, --small and --kernel say
+    physics: str = "",
     small: store_true = False,  # it takes small measurements and enlarges them itself
-    channels: int = 3,  # 3 for RGB, 1 for grey
+    channels: int = 0,  # 3 for RGB, 1 for grey, 2 for complex images; 0: what the operator takes, else 3
     kernel: str = "bilinear",  # kernel of the reduction that makes the measurements: bilinear or bicubic
     scale: int = 2,  # reduction factor
     crop: int = 160,  # side of the ground truth, centre crops, pixels
@@ -56,7 +79,6 @@ def rs_sr_report(
     unchecked: str = "",  # checks to leave out, separated by commas: range, memory, batch or all
 ):
     "Attack and smooth a restoration model of any kind, and write a report on it."
-    from rs_sr.data import SRDataset, sample_photos
     from rs_sr.evaluation import load_model, robustness_report
     from rs_sr.runtime import check_folder
     folder, where = check_folder(out), choose_device(device)
@@ -64,11 +86,11 @@ def rs_sr_report(
     at_least(80, passes=passes)
     at_least(0, images=images, seed=seed)
     radii, levels = _given(eps_rel, "eps_rel"), _given(sigma_g, "sigma_g")
-    dataset = SRDataset(data or sample_photos("test"), scale=scale, crop=crop, split=split or None,
-                        depth=depth)
+    operator = _operator(physics) if physics else None
+    dataset = _photographs(operator, data, scale, crop, split=split or None, depth=depth)
     report = robustness_report(
-        load_model(model), dataset, value_range=value_range or None, enlarged=not small, channels=channels,
-        kernel=kernel,
+        load_model(model), dataset, value_range=value_range or None, enlarged=not small,
+        physics=operator, channels=channels or None, kernel=kernel,
         eps_rel=radii, sigma_g=levels, k=k, images=images or len(dataset), passes=passes, steps=steps,
         name=model.partition(":")[2], seed=seed, device=where, out=folder, form=form or None,
         unchecked=unchecked)

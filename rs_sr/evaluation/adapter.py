@@ -595,17 +595,18 @@ def _maker(module: str, function: str) -> Callable:
 # %% ../../nbs/evaluation/06_adapter.ipynb #04f3449a
 def load_model(
     name: str,  # "package.module:function"; the function takes no arguments and returns the model
-) -> Callable:  # the model
-    "Make a model from the name of a function."
+    what: str = "model",  # that it returns: "model", or "physics", which need not be callable
+) -> Any:  # the model
+    "Make a model, or an operator, from the name of a function."
     module, _, function = name.partition(":")
     if not (module and function):
-        raise ValueError(f"model must be module:function, such as my_models:make, got {name!r}")
+        raise ValueError(f"{what} must be module:function, such as my_models:make, got {name!r}")
     make = _maker(module, function)
     try: model = make()
     except Exception as error:
         raise ValueError(f"{name}() fails: {_short(error)}; "
-                         "it must work without arguments and return the model") from error
-    if not callable(model):
+                         f"it must work without arguments and return the {what}") from error
+    if what == "model" and not callable(model):
         kind = type(model).__name__
         raise ValueError(f"{name}() returned a {kind}, which cannot be called; it must return the model")
     return model
