@@ -13,7 +13,7 @@ __all__ = ['attack_batch', 'attack_name', 'ATTACKS_TO_CHOOSE', 'reconstruct', 's
            'attacks_text', 'best_estimators', 'best_median', 'best_table', 'best_text', 'certificate_cost',
            'certificate_rows', 'certified_difference', 'certified_table', 'compare_with_interpolation', 'cost_text',
            'difference_table', 'grid_table', 'grid_text', 'interpolation_text', 'protocol_text', 'CHECKS', 'checks_of',
-           'determine_range']
+           'COMPLEX', 'fitted', 'linear_rows', 'measured_pairs', 'MeasuredPairs', 'determine_range']
 
 # %% ../../nbs/evaluation/index.ipynb #17442145
 from .protocol import (
@@ -29,6 +29,7 @@ from .tuning import tune_sigma_g
 from rs_sr.evaluation.adapter import (
     Adapter, CHECKS, checks_of, declared, DeclaredPairs, determine_range, Enlargement, interpolation_rows,
     load_model, RANGES)
+from .measured import COMPLEX, fitted, linear_rows, measured_pairs, MeasuredPairs
 from .report_files import bold_where, refuse_other_report, Report, write_report
 from .findings import Measured, report_figure, sentences
 from .report import ReportSettings, robustness_report
@@ -50,5 +51,6 @@ _all_ = [
     "best_estimators", "best_median", "best_table", "best_text", "certificate_cost",
     "certificate_rows", "certified_difference", "certified_table", "compare_with_interpolation",
     "cost_text", "difference_table", "grid_table", "grid_text", "interpolation_text",
-    "protocol_text", "CHECKS", "checks_of",
+    "protocol_text", "CHECKS", "checks_of", "COMPLEX", "fitted", "linear_rows", "measured_pairs",
+    "MeasuredPairs",
     "determine_range"]

@@ -172,7 +172,8 @@ def checksum(
 # %% ../../nbs/runtime/05_files.ipynb #92f5e394
 def _bytes_of(value: torch.Tensor) -> bytes:
     "Read the bytes of a tensor of any kind, bfloat16 included."
-    return value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes()
+    plain = value.detach().resolve_conj().resolve_neg().cpu().contiguous()
+    return plain.reshape(-1).view(torch.uint8).numpy().tobytes()
 
 def fingerprint(
     model: nn.Module,  # any module
