@@ -447,10 +447,11 @@ def robustness_report(
     operator, scale, enlarged = _which(physics, dataset, scale, enlarged)
     off, note = checks_of(unchecked), ""
     pairs: Any
+    photos: Any = dataset
     if operator is None:
-        if not isinstance(dataset, Pairs):
-            dataset = SRDataset(dataset or sample_photos("test"), scale=scale, crop=crop)
-        pairs = DeclaredPairs(dataset, value_range or "pixel", enlarged, channels or 3, kernel)
+        if not isinstance(photos, Pairs):
+            photos = SRDataset(photos or sample_photos("test"), scale=scale, crop=crop)
+        pairs = DeclaredPairs(photos, value_range or "pixel", enlarged, channels or 3, kernel)
     else: pairs, note = _photographs(model, operator, dataset, value_range, channels, crop)
     chosen = _evenly(len(pairs), images)
     def settings(pairs):
