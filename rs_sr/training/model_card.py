@@ -11,7 +11,7 @@ from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 from torch import nn
-from ..data import SRDataset
+from ..data import Pairs
 from ..models import Record, load_network, record_from_config
 from ..runtime import atomic, checksum
 from .config import TrainConfig, unused_settings
@@ -24,7 +24,7 @@ def _write(folder: Path, card: dict[str, Any]):
     for name, text in texts.items():
         with atomic(folder/name) as draft: draft.write_text(text, encoding="utf-8")
 
-def _rounding_costs(config: TrainConfig, model: nn.Module, pairs: SRDataset) -> tuple[dict, float]:
+def _rounding_costs(config: TrainConfig, model: nn.Module, pairs: Pairs) -> tuple[dict, float]:
     "Round weights to 16 bits; return them, and what that costs in dB."
     full = validate(config, model, pairs)
     half = {k: v.half() if v.is_floating_point() else v for k, v in model.state_dict().items()}
@@ -36,7 +36,7 @@ def _rounding_costs(config: TrainConfig, model: nn.Module, pairs: SRDataset) -> 
 def export_weights(
     run: str | Path,  # folder of a finished training run
     dest: str | Path,  # folder to write: model.safetensors, config.json, training.json, README.md
-    pairs: SRDataset,  # validation pairs on which the cost of rounding is measured
+    pairs: Pairs,  # validation pairs on which the cost of rounding is measured
     figures: dict | None = None,  # measured figures for the card, name -> number
     sigma_g: float = 0.0,  # smoothing level chosen on validation photographs, model units; 0: no smoothing
 ) -> float:  # dB of validation PSNR that rounding to 16 bits costs
@@ -88,11 +88,15 @@ def _introduction(name: str, record: Record, config: dict[str, Any]) -> str:
     residual = "with" if record.residual else "without"
     network = "EDSR" if record.network == "edsr" else "UNetSR"
     load = f'{network}.from_pretrained("{name}")'
-    lines = (f"from rs_sr.models import {network}, projected\nmodel = projected({load})" if record.projected
-             else f"from rs_sr.models import {network}\nmodel = {load}")
-    return (f"{kind}{task} for super-resolution by {record.scale} ({residual} residual connection), "
+    thesis = record.physics in ("", "downsampling")
+    lines = f"from rs_sr.models import {network}\nmodel = {load}"
+    if record.projected: lines = f"from rs_sr.models import {network}, projected\nmodel = projected({load})"
+    if not thesis: lines = f'from rs_sr.models import load_estimator\nmodel = load_estimator("{name}")'
+    problem = f"super-resolution by {record.scale}" if thesis else f"the measurement `{record.physics}`"
+    given = "bilinearly enlarged photographs" if thesis else "measurements"
+    return (f"{kind}{task} for {problem} ({residual} residual connection), "
             f"{record.method} training{_strength(record, config)}. "
-            f"Input: bilinearly enlarged photographs in model space.\n\n```python\n{lines}\n```\n")
+            f"Input: {given} in model space.\n\n```python\n{lines}\n```\n")
 
 def _fields(record: Record) -> str:
     "Lay out a record as a table."
@@ -140,7 +144,7 @@ def _leaderboard(card: dict[str, Any]) -> str:
             + head + "".join(_row(line, cells, radii) for line, cells in board["rows"].items()))
 
 # %% ../../nbs/training/05_model_card.ipynb #60ae4819
-_HEAD = "---\nlicense: mit\nlibrary_name: rs_sr\ntags: [super-resolution, randomized-smoothing]\n---\n"
+_HEAD = "---\nlicense: mit\nlibrary_name: rs_sr\ntags: [{}, randomized-smoothing]\n---\n"
 
 def model_card(
     name: str,  # of the weights
@@ -149,7 +153,8 @@ def model_card(
     "Describe weights: what they do, how they were made, what was measured."
     record = Record(**card["record"]) if "record" in card else record_from_config(card["config"])
     check = f"\nSHA-256 of `model.safetensors`: `{card['sha256']}`\n" if "sha256" in card else ""
-    what = [_HEAD, f"# {name}\n\n", _introduction(name, record, card["config"])]
+    task = "super-resolution" if record.physics in ("", "downsampling") else "image-restoration"
+    what = [_HEAD.format(task), f"# {name}\n\n", _introduction(name, record, card["config"])]
     return "".join([*what, _origin(card), _fields(record), _figures(card), _leaderboard(card), check])
 
 # %% ../../nbs/training/05_model_card.ipynb #b7541dba
