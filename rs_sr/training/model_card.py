@@ -81,6 +81,7 @@ def _strength(record: Record, config: dict[str, Any]) -> str:
     if record.projected: text += ", through the projection onto the range of the degradation"
     return text + (f", {record.ssim_weight:g} (1 - SSIM) in the loss" if record.ssim_weight else "")
 
+# %% ../../nbs/training/05_model_card.ipynb #a7063f2f
 def _introduction(name: str, record: Record, config: dict[str, Any]) -> str:
     "Say what the network is and how to load it."
     kind = "EDSR" if record.network == "edsr" else "U-Net"
