@@ -4,12 +4,14 @@
     python tools/release/ship_weights.py RUNS DATA     first the weights, too
 
 Weights are written for every folder of rs_sr/weights, maybe an empty one, whose name is that of a finished
-run in RUNS (of rs_sr_train), or NETWORK-xSCALE-METHOD for a network of the study. DATA has a val split.
+run in RUNS (of rs_sr_train), NETWORK-xSCALE-METHOD for a network of the study, or unet-PROBLEM-METHOD for one
+of the three problems. DATA has a val split.
 
 Nothing on a card is typed. The smoothing level of a network that was trained for smoothing is the best
 single level, by SSIM, on validation photographs: of data/results/x2_tuning.csv, of defences_tuning.csv or,
 for a network of the study, of study_xS_tuning.csv. The first table has means over data/results/x2_test.csv
-or study_xS.csv (test photographs, attack on f), the second the lines of data/results/leaderboard.csv.gz
+or study_xS.csv (test photographs, attack on f) or problem_P.csv (the ensemble), the second the lines of
+data/results/leaderboard.csv.gz
 that the network is part of. What was not measured is left out, so: ship, tune, cards, evaluate, cards.
 """
 import json
@@ -18,11 +20,11 @@ from pathlib import Path
 
 import pandas as pd
 
-from rs_sr.data import SRDataset
+from rs_sr.data import PairDataset
 from rs_sr.evaluation import best_sigma_g
 from rs_sr.models import read_record
-from rs_sr.study import read_defences, read_results, study_grid, study_methods
-from rs_sr.training import export_weights, leaderboard_figures, write_figures
+from rs_sr.study import problem_grid, read_defences, read_problems, read_results, study_grid, study_methods
+from rs_sr.training import TrainConfig, export_weights, leaderboard_figures, operator_of, write_figures
 
 ROOT = Path(__file__).resolve().parents[2]
 WEIGHTS, RESULTS = ROOT / "rs_sr" / "weights", ROOT / "data" / "results"
@@ -30,6 +32,7 @@ SMOOTHED = ("noise", "smooth-adversarial")  # methods whose networks are meant t
 # labels of the study by the name under which a network ships
 LABELS = {f"{net}-x{scale}-{way}": f"x{scale}-{mark}{way}" for way in study_methods() for scale in (2, 4)
           for net, mark in (("unet", ""), ("edsr", "edsr-"))}
+PROBLEM_LABELS = {f"unet-{label}": label for label in problem_grid()}  # the same for the three problems
 
 
 def of_study(folder: Path) -> str:
@@ -68,14 +71,26 @@ def figures(test: pd.DataFrame | None, name: str, sigma_g: float) -> dict[str, f
     return out
 
 
+def problem_figures(label: str) -> dict[str, float]:
+    "Mean PSNR of a network of the three problems, under the ensemble."
+    problem, way = label.split("-", 1)
+    rows = read_problems(RESULTS).get(problem)
+    if rows is None: return {}
+    rows = rows[(rows.model == way) & (rows.sigma_g == 0)]
+    means = rows.groupby("eps_rel").psnr.mean()
+    return {f"PSNR (dB), {f'ensemble, eps_rel {e:g}' if e else 'clean'}": round(float(v), 2)
+            for e, v in means.items()}
+
+
 def ship(runs: Path, data: Path) -> None:
     "Round and copy the weights of finished runs."
     for dest in sorted(WEIGHTS.iterdir()):
-        known = [name for name in (dest.name, LABELS.get(dest.name)) if name]
+        known = [name for name in (dest.name, LABELS.get(dest.name), PROBLEM_LABELS.get(dest.name)) if name]
         names = [name for name in known if (runs / name / "training.json").is_file()]
         if not names: continue
-        scale = json.loads((runs / names[0] / "training.json").read_text())["config"]["scale"]
-        cost = export_weights(runs / names[0], dest, SRDataset(data, scale=scale, split="val"))
+        config = json.loads((runs / names[0] / "training.json").read_text())["config"]
+        physics = operator_of(TrainConfig(**config))
+        cost = export_weights(runs / names[0], dest, PairDataset(data, physics, split="val"))
         print(f"{dest.name}: rounding costs {cost:.5f} dB")
 
 
@@ -88,6 +103,7 @@ def write_cards() -> None:
         sigma_g = best_level(folder, study)
         lines = {} if board is None or defences is None else leaderboard_figures(folder.name, board, defences)
         measured = figures(test, folder.name, sigma_g)
+        if folder.name in PROBLEM_LABELS: measured = problem_figures(PROBLEM_LABELS[folder.name])
         if study and not measured:
             rows = read_results(RESULTS / f"study_x{study_grid()[study]['scale']}.csv")
             measured = figures(rows, study, sigma_g)
