@@ -27,8 +27,8 @@ MODELS = ("unet-x2-noise0.1", "unet-x2-noise0.4")
 EPS_REL = 0.05
 DRAWS = 64  # that judge
 COLUMNS = {"model": str, "scale": int, "image": str, "eps_rel": float, "attack": str, "attack_k": int,
-           "steps": int, "sigma_g": float, "k": int, "seed": int, "weights": str, "mse": float, "psnr": float,
-           "ssim": float}
+           "steps": int, "sigma_g": float, "k": int, "seed": int, "photo": str, "weights": str, "mse": float,
+           "psnr": float, "ssim": float}
 SCHEMA = Schema(COLUMNS, key=("model", "image", "eps_rel", "attack", "attack_k", "steps"))
 
 
@@ -70,7 +70,8 @@ def row(way: Way, name: str, f: Module, sigma_g: float, data: SRDataset, i: int)
     got, target = smooth(f, z, sigma_g, DRAWS, data, [i]), data.normalization.to_pixels(x, clamp=True)
     values = {metric.__name__: float(f"{metric(got, target).item():.7g}") for metric in (mse, psnr, ssim)}
     return {"model": name, "scale": data.scale, "image": data.names[i], "eps_rel": EPS_REL, **way._asdict(),
-            "sigma_g": sigma_g, "k": DRAWS, "seed": 0, "weights": fingerprint(f), **values}
+            "sigma_g": sigma_g, "k": DRAWS, "seed": 0, "photo": data.fingerprint(i),
+            "weights": fingerprint(f), **values}
 
 
 def main() -> None:
@@ -82,7 +83,9 @@ def main() -> None:
     count = int(sys.argv[2]) if len(sys.argv) == 3 else 6
     work = [(name, i, way) for name in MODELS for i in range(count) for way in WAYS]
     weights = {name: fingerprint(f) for name, f in networks.items()}
-    with Table(OUT, SCHEMA, about={"dataset": f"{data.root.name}/test"}, weights=weights) as table:
+    photos = {data.names[i]: data.fingerprint(i) for i in range(count)}
+    about = {"dataset": f"{data.root.name}/test"}
+    with Table(OUT, SCHEMA, about=about, weights=weights, photos=photos) as table:
         for name, i, way in progress(work, desc="attacking", unit="attack"):
             if (name, data.names[i], EPS_REL, *way) not in table.rows:
                 table.add(row(way, name, networks[name], float(levels[name]), data, i))

@@ -5,6 +5,7 @@
 DATA holds photographs in the ImageNet-mini layout; the middle 96 x 96 pixels of the first PHOTOGRAPHS (8) of
 the test split are attacked. `pyautoattack` (`pip install --no-deps pyautoattack==0.2.0`) is an outside
 implementation for classifiers with inputs between 0 and 1, so it gets our loss as one of two logits.
+All attacks of the project at equal passes, on more networks and in time: tools/attack_benchmark.py.
 """
 import sys
 from pathlib import Path
@@ -25,8 +26,8 @@ SEED, CROP = 0, 96
 RADII, PASSES = (0.02, 0.05, 0.1), (10, 20, 50, 100)
 ATTACKS = ("pgd", "pgd cosine", "apgd", "pyautoattack")
 COLUMNS = {"model": str, "image": str, "scale": int, "eps_rel": float, "attack": str, "steps": int,
-           "sigma_g": float, "k": int, "seed": int, "weights": str, "error": float, "mse": float,
-           "psnr": float, "ssim": float}
+           "sigma_g": float, "k": int, "seed": int, "photo": str, "weights": str, "error": float,
+           "mse": float, "psnr": float, "ssim": float}
 SCHEMA = Schema(COLUMNS, key=("model", "image", "eps_rel", "attack", "steps"))
 
 
@@ -91,7 +92,8 @@ def main() -> None:
     about = {"dataset": f"{data.root.name}/test", "photographs": count, "crop": CROP, "models": MODELS,
              "radii": RADII, "passes": PASSES, "seed": SEED}
     work = [(name, *way) for name in MODELS for way in ways]
-    with kept_memory(), Table(OUT, SCHEMA, about=about, weights=weights) as table:
+    photos = {data.names[i]: data.fingerprint(i) for i in range(count)}
+    with kept_memory(), Table(OUT, SCHEMA, about=about, weights=weights, photos=photos) as table:
         for name, attack, eps_rel, passes in progress(work, desc="attacking", unit="attack"):
             if (name, data.names[count - 1], eps_rel, attack, passes) in table.rows: continue
             eps = eps_from_rel(eps_rel, y)
@@ -100,7 +102,8 @@ def main() -> None:
             key = {"model": name, "scale": data.scale, "eps_rel": eps_rel, "attack": attack, "steps": passes,
                    "sigma_g": 0.0, "k": 0, "seed": SEED, "weights": weights[name]}
             rows = measured(networks[name], z, x, data)
-            table.add(*(key | {"image": data.names[i]} | values for i, values in enumerate(rows)))
+            table.add(*(key | {"image": image, "photo": photo} | values
+                        for (image, photo), values in zip(photos.items(), rows)))
 
 
 if __name__ == "__main__": main()

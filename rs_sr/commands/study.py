@@ -12,11 +12,12 @@ from .shared import Rule, at_least, choose_device, parse_numbers, say_files
 from .shared import with_rules
 
 # %% ../../nbs/commands/09_study.ipynb #573f7934
-def _evaluate_scale(data, scale, runs, out, names, device, **options):
+def _evaluate_scale(data, scale, runs, out, names, device, depth, **options):
     "Measure what is finished of a scale, and what is added to it."
     from rs_sr.data import SRDataset
     from rs_sr.study import evaluate_study, study_defences, study_filters, study_models
-    train_set, val, test = (SRDataset(data, scale=scale, split=split) for split in ("train", "val", "test"))
+    splits = "train", "val", "test"
+    train_set, val, test = (SRDataset(data, scale=scale, split=split, depth=depth) for split in splits)
     models, filters = study_models(runs, scale, names), study_filters(train_set, runs)
     models |= study_defences(models, filters, val, out)
     evaluate_study(models, val, test, out, exact=filters, device=device, **options)
@@ -34,13 +35,14 @@ def _write_tables(out, scales):
     say_files(tables=file)
 
 # %% ../../nbs/commands/09_study.ipynb #e6874ae8
-def _evaluate_problems(data, runs, out, names, device, **options):
+def _evaluate_problems(data, runs, out, names, device, depth, **options):
     "Measure the networks of each problem next to its linear rivals."
     from rs_sr.data import PairDataset
     from rs_sr.study import PROBLEMS, evaluate_problem, problem_models, problem_rivals
+    splits = "train", "val", "test"
     for problem, physics in PROBLEMS.items():
         if names and not any(name.startswith(problem) for name in names): continue
-        train_set, val, test = (PairDataset(data, physics, split=split) for split in ("train", "val", "test"))
+        train_set, val, test = (PairDataset(data, physics, split=split, depth=depth) for split in splits)
         rivals = problem_rivals(train_set, runs, problem)
         models = {name: model.to(device) for name, model in problem_models(runs, problem).items()}
         evaluate_problem(models, rivals, val, test, out/f"problem_{problem}.csv", **options)
@@ -64,7 +66,7 @@ _RULES = [
     *(Rule(name, _only("evaluate"), "belongs to evaluate; leave it out") for name in (
         "strong", "val_images", "test_images", "strong_images", "passes", "smooth_passes", "k")),
     *(Rule(name, _only("train", "evaluate"), "belongs to train and evaluate; leave it out") for name in (
-        "data", "runs", "only", "device")),
+        "data", "runs", "only", "device", "depth")),
     *(Rule(name, _only("evaluate", "tables"), "belongs to evaluate and tables; leave it out") for name in (
         "out", "scale")),
     *(Rule(name, lambda options: not options["problems"], "has no effect with --problems; leave it out")
@@ -90,6 +92,8 @@ def rs_sr_study(
     passes: int = 200,  # of the ensemble on f, for an image
     smooth_passes: int = 1000,  # of the ensemble on g
     k: int = 16,  # draws of a smoothed estimate
+    # bits a value of files that do not say their depth, such as 12; not given: as the file says
+    depth: int | None = None,
     device: str = "auto",  # auto, cpu, cuda or mps
 ):
     "Train the grid of the study, attack it, write its tables; rerun to resume."
@@ -102,15 +106,15 @@ def rs_sr_study(
     results, where = check_folder(runs if action == "train" else out), choose_device(device)
     if action == "train":
         make = train_problems if problems else train_study
-        made = make(data, runs, names, cpu=where.type == "cpu")
+        made = make(data, runs, names, cpu=where.type == "cpu", depth=depth)
         print("trained:", ", ".join(made) or "nothing was missing")
         say_files(networks=results)
     if action == "evaluate" and problems:
-        _evaluate_problems(data, runs, results, names, where, images=strong_images,
+        _evaluate_problems(data, runs, results, names, where, depth, images=strong_images,
                            passes=(passes, smooth_passes), k=k)
     for s in scales if action == "evaluate" and not problems else ():
         hard = strong.split(",") if strong else None
-        _evaluate_scale(data, s, runs, results, names, where, strong=hard,
+        _evaluate_scale(data, s, runs, results, names, where, depth, strong=hard,
             val_images=val_images, test_images=test_images, strong_images=strong_images,
             passes=passes, smooth_passes=smooth_passes, k=k)
     if action == "evaluate": say_files(results=results)

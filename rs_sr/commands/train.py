@@ -55,6 +55,8 @@ def rs_sr_train(
     crop: int | None = None,  # side of the training pairs, pixels; not given: the preset's
     # side kept of each photograph for random crops, pixels; not given: the preset's
     region: int | None = None,
+    # bits a value of files that do not say their depth, such as 12; not given: as the file says
+    depth: int | None = None,
     learning_rate: float | None = None,  # learning rate of Adam at its peak; not given: the preset's
     attack_steps: int | None = None,  # PGD steps of adversarial training; not given: the preset's
     # step of that attack in multiples of the radius; not given: the preset's, or 2.5 / attack_steps

@@ -27,7 +27,7 @@ from .loop import evaluate, opened, Work
 from .selection import beaten, best_sigma_g, Race, THESIS_SIGMAS
 from .tuning import tune_sigma_g
 from rs_sr.evaluation.adapter import (
-    Adapter, CHECKS, checks_of, declared, DeclaredPairs, determine_range, Enlargement, interpolation_rows,
+    Adapter, declared, DeclaredPairs, determine_range, Enlargement, interpolation_rows,
     load_model, RANGES)
 from .measured import COMPLEX, fitted, linear_rows, measured_pairs, MeasuredPairs
 from .report_files import bold_where, refuse_other_report, Report, write_report
@@ -37,6 +37,7 @@ from .certified import (
     CertificateTable, attacked_table, attacks_text, best_estimators, best_median, best_table, best_text,
     certificate_cost, certificate_rows, certified_difference, certified_table, compare_with_interpolation,
     cost_text, difference_table, grid_table, grid_text, interpolation_text, protocol_text)
+from ..runtime import CHECKS, checks_of
 
 # %% ../../nbs/evaluation/index.ipynb #cd7905a4
 _all_ = [

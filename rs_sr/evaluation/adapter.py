@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['RANGES', 'to_grey', 'units_for', 'DeclaredPairs', 'Adapter', 'interpolation_rows', 'CleanQuality', 'clean_quality',
-           'check_behaviour', 'checks_of', 'declared', 'determine_range', 'load_model']
+           'check_behaviour', 'declared', 'determine_range', 'load_model']
 
 # %% ../../nbs/evaluation/06_adapter.ipynb #aadcfd97
 import difflib
@@ -27,7 +27,7 @@ from ..models import SIGMA, Enlargement, Form, Interpolation, Record, as_tensor,
 from ..models import is_session, parse_form, placed, required_arguments, run_form, stages
 from ..models import to_float, to_form
 from ..physics import IMAGENET_MINI, Normalization, is_deepinv, resize
-from ..runtime import frozen, modules_in, trial_of
+from ..runtime import checks_of, frozen, modules_in, trial_of
 
 # %% ../../nbs/evaluation/06_adapter.ipynb #2347dbb5
 RANGES = {"pixel": (0.0, 1.0), "symmetric": (0.5, 0.5), "bytes": (0.0, 1 / 255)}
@@ -447,7 +447,6 @@ def _adapted(model, pairs, chosen, device, form=None) -> Adapter:
                          f"declare channels={other}") from error
 
 # %% ../../nbs/evaluation/06_adapter.ipynb #719535bf
-CHECKS = ("range", "memory", "batch")
 _READ = {"pixel": "0 to 1", "symmetric": "-1 to 1", "normalised": "normalised", "bytes": "0 to 255"}
 
 def _numbers(quality: dict) -> str:
@@ -496,16 +495,6 @@ def check_behaviour(
     if tried.mixes and "batch" not in unchecked:
         adapter.form = replace(adapter.form, single=True)
         adapter.notes.append("Here it is given one image at a time.")
-
-def checks_of(
-    unchecked: str | Sequence[str],  # names of `CHECKS`, or "all"
-) -> tuple[str, ...]:  # those names
-    "Read the names of checks that shall be left out."
-    names = tuple(unchecked.split(",") if isinstance(unchecked, str) else unchecked)
-    names = CHECKS if "all" in names else tuple(name.strip() for name in names if name.strip())
-    wrong = sorted({*names} - {*CHECKS})
-    if wrong: raise ValueError(f"unchecked must be of {', '.join(CHECKS)} or all, got {', '.join(wrong)}")
-    return names
 
 # %% ../../nbs/evaluation/06_adapter.ipynb #b60c8f4f
 def declared(

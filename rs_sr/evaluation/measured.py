@@ -14,12 +14,13 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 from ..data import PairDataset, Pairs, TensorPairs
-from .adapter import Adapter, check_behaviour, checks_of, clean_quality, to_grey, units_for
+from .adapter import Adapter, check_behaviour, clean_quality, to_grey, units_for
 from ..metrics import mse, ssim
 from ..models import AMPLIFIES, Knowing, LinearEstimator, Measurement, PseudoInverse, Record, Tikhonov
 from ..models import amplification, baselines, is_denoiser, wants_physics
 from ..physics import DeepinvPhysics, Denoising, Normalization, noise_of, operator_norm, parse_physics
 from ..physics import spec_of, to_image
+from ..runtime import checks_of
 
 # %% ../../nbs/evaluation/06_measured.ipynb #f23f5895
 COMPLEX = Normalization((0.5, 0.5), (0.5, 0.5))  # of complex images: two parts, each in [-1, 1]

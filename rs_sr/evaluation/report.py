@@ -23,6 +23,7 @@ from ..data import PairDataset, Pairs, SRDataset, sample_photos
 from .adapter import (
     Adapter, DeclaredPairs, checks_of, declared, determine_range, interpolation_rows)
 from .findings import Measured, report_figure, sentences
+from .jobs import Job
 from .measured import MeasuredPairs, error_factor, fitted, gain_of, linear_rows
 from .measured import measured_pairs, modulus, range_for, rate
 from .protocol import smooth
@@ -301,20 +302,40 @@ def _picture(pairs, y, x) -> Tensor:
     return resize(pairs.normalization.to_pixels(y), *x.shape[-2:], kernel="nearest").clamp(0, 1)
 
 # %% ../../nbs/evaluation/09_report.ipynb #20f3ee9f
+def _passes(run, eps_rel: float) -> int:
+    "Count the passes of the model for a photograph at a radius."
+    settings, more = run.settings, 20 * len(run.surrogates)
+    def cost(attack, steps, sigma_g):
+        job = Job(settings.name, 0, eps_rel, attack, steps, (sigma_g,), settings.k, settings.seed)
+        return job.cost(0) - 1  # without the metrics
+    attack, levels = "ensemble" if eps_rel else "none", (0.0, *settings.sigma_g)
+    found = sum(cost(attack, settings.passes + more, level) for level in levels)
+    return found + (cost("pgd", settings.steps, 0.0) if eps_rel and run.f.differentiable else 0)
+
+def _last_passes(run) -> int:
+    "Count the passes for a photograph that tell the steepest direction, and what is left to chance."
+    settings = run.settings
+    steepest = 2 * max(2, settings.passes // 20) if run.f.differentiable else 0
+    return steepest + max(4, settings.k) * len(settings.sigma_g)
+
 def _measure_all(run, chosen):
     "Measure all photographs, four at a time."
-    parts, radii = [chosen[i:i + 4] for i in range(0, len(chosen), 4)], (0.0, *run.settings.eps_rel)
-    with progress(desc="robustness report", unit="step", total=len(parts) * (1 + len(radii))) as bar:
+    parts = [chosen[i:i + 4] for i in range(0, len(chosen), 4)]
+    costs = {eps_rel: _passes(run, eps_rel) for eps_rel in (0.0, *run.settings.eps_rel)}
+    last = _last_passes(run)
+    total = len(chosen) * (sum(costs.values()) + last)
+    with progress(desc="robustness report", unit="pass", total=total) as bar:
         for part in parts:
             batch = _Batch(part, *run.pairs.batch(part, run.device))
-            for eps_rel in radii:
+            for eps_rel, cost in costs.items():
                 _measure_interpolation(run, batch, eps_rel)
                 _measure_model(run, batch, eps_rel)
-                bar.update()
+                bar.update(cost * len(part))
             _measure_steepest(run, batch)
             _measure_chance(run, batch)
-            bar.update()
+            bar.update(last * len(part))
 
+# %% ../../nbs/evaluation/09_report.ipynb #5ce847d8
 def _measured(run, frame) -> Measured:
     "Put the tables together."
     import pandas as pd

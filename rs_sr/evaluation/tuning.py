@@ -19,17 +19,32 @@ from .selection import Race, THESIS_SIGMAS
 from ..runtime import checked_seed, named, progress
 
 # %% ../../nbs/evaluation/05_tuning.ipynb #3e0f3442
-def _round(work: Work, race: Race, jobs: Sequence[Job], part: list[int]) -> None:
+def _items(race: Race, jobs: Sequence[Job], parts: Sequence[list[int]]) -> list[tuple[Job, list[int]]]:
+    "Pair jobs, with the levels that may still win, and batches."
+    now = [replace(job, sigma_g=race.levels(job.model, job.eps_rel)) for job in jobs]
+    return [(job, part) for part in parts for job in now]
+
+def _round(work: Work, race: Race, items: Sequence[tuple[Job, list[int]]]) -> None:
     "Measure what may still win on one batch of images, and drop what can no longer."
-    items = [(replace(job, sigma_g=race.levels(job.model, job.eps_rel)), part) for job in jobs]
-    work.run(items, quiet=True)
-    for job, _ in items:
+    work.run(list(items), quiet=True)
+    for job, part in items:
         for level in job.sigma_g:
             rows = [work.table.rows[key] for key in work.keys(job, part, level)]
             race.take(job.model, job.eps_rel, level, rows)
     race.judge()
     # one process decides for all
     race.alive, race.overall = work.table.team.first((race.alive, race.overall))
+
+# %% ../../nbs/evaluation/05_tuning.ipynb #93cc4aaf
+def _race(work: Work, race: Race, jobs: Sequence[Job], parts: list[list[int]]) -> None:
+    "Measure one batch after the other; the bar counts passes, and fewer when levels drop out."
+    with progress(total=work.left(_items(race, jobs, parts)), desc="tuning", unit="pass") as bar:
+        for i, part in enumerate(parts):
+            items = _items(race, jobs, [part])
+            passes = work.left(items)
+            _round(work, race, items)
+            bar.total = bar.n + passes + work.left(_items(race, jobs, parts[i + 1:]))
+            bar.update(passes)
 
 # %% ../../nbs/evaluation/05_tuning.ipynb #fcc36431
 def tune_sigma_g(
@@ -49,6 +64,8 @@ def tune_sigma_g(
     batch_size: int | None = None,  # images between two decisions; None: 2, on a GPU 32
     precision: str = "float32",  # "float32" or "bf16"
     seed: int = 0,  # of the order of images, random starts and noise
+    # checks of foreign models to leave out, "memory", "batch" or "all"; the file then says so
+    unchecked: str | Sequence[str] = (),
 ):  # -> DataFrame as from `evaluate`; levels that were dropped have fewer images
     "Measure smoothing levels at every radius, as long as they may win."
     models, radii = named(models), numbers(eps_rel)
@@ -62,8 +79,7 @@ def tune_sigma_g(
     starts = {(job.model, job.eps_rel): job.sigma_g for job in jobs}
     race = Race(starts, len(images), error, (metric,) if metric else METRICS)
     with opened(models, dataset, images, out=out, jobs=jobs, attack_k=0, precision=precision,
-                batch_size=batch_size, usual=(2, 32)) as (work, parts):
+                batch_size=batch_size, usual=(2, 32), unchecked=unchecked) as (work, parts):
         if not drop: work.run([(job, part) for part in parts for job in jobs])
-        rounds = progress(parts if drop else [], desc="tuning", unit="batch")
-        for part in rounds: _round(work, race, jobs, part)
+        else: _race(work, race, jobs, parts)
     return work.frame()

@@ -8,7 +8,7 @@ __all__ = ['device_of', 'named', 'frozen', 'inference_copy', 'modules_in', 'outs
            'progress', 'Team', 'atomic', 'callable_settings', 'check_folder', 'check_table_file', 'checksum',
            'fingerprint', 'is_foreign', 'locked', 'model_settings', 'provenance', 'remove_drafts', 'turn', 'writing',
            'read_frame', 'read_rows', 'Schema', 'write_rows', 'Table', 'checked_output', 'checked_values', 'output_of',
-           'Trial', 'trial_of']
+           'CHECKS', 'checks_of', 'Trial', 'trial_of']
 
 # %% ../../nbs/runtime/index.ipynb #2a3d806b
 from .arguments import device_of, named
@@ -22,7 +22,7 @@ from .files import (
 from .rows import read_frame, read_rows, Schema, write_rows
 from .table import Table
 from .outputs import checked_output, checked_values, output_of
-from .trial import Trial, trial_of
+from .trial import CHECKS, checks_of, Trial, trial_of
 
 # %% ../../nbs/runtime/index.ipynb #64eb96c9
 _all_ = [
@@ -32,4 +32,5 @@ _all_ = [
     "check_folder",
     "check_table_file", "checksum", "fingerprint", "is_foreign", "locked", "model_settings", "provenance",
     "remove_drafts", "turn", "writing", "read_frame", "read_rows", "Schema", "write_rows",
-    "Table", "checked_output", "checked_values", "output_of", "Trial", "trial_of"]
+    "Table", "checked_output", "checked_values", "output_of", "CHECKS",
+    "checks_of", "Trial", "trial_of"]

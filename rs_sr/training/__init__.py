@@ -6,15 +6,15 @@
 __all__ = ['ATTACKED', 'CHOICES', 'METHODS', 'NOISY', 'PRESETS', 'RULES', 'USED_WHEN', 'Rule', 'TrainConfig', 'check_settings',
            'unused_settings', 'batch_indices', 'batches', 'learning_rate', 'make_network', 'perturb', 'prepare',
            'training_step', 'operator_of', 'Seen', 'is_seen_otherwise', 'seen', 'load_checkpoint', 'not_finite',
-           'save_checkpoint', 'Losses', 'Run', 'RunLog', 'TrainResult', 'Workers', 'train', 'validate',
-           'export_weights', 'leaderboard_figures', 'model_card', 'write_figures']
+           'save_checkpoint', 'stored_settings', 'Losses', 'Run', 'RunLog', 'TrainResult', 'Workers', 'train',
+           'validate', 'export_weights', 'leaderboard_figures', 'model_card', 'write_figures']
 
 # %% ../../nbs/training/index.ipynb #f236bd15
 from .config import ATTACKED, CHOICES, METHODS, NOISY, PRESETS, RULES, USED_WHEN
 from .config import Rule, TrainConfig, check_settings, operator_of, unused_settings
 from .step import batch_indices, batches, learning_rate, make_network, perturb, prepare
 from .step import Seen, is_seen_otherwise, seen, training_step
-from .checkpoint import load_checkpoint, not_finite, save_checkpoint
+from .checkpoint import load_checkpoint, not_finite, save_checkpoint, stored_settings
 from .loop import Losses, Run, RunLog, TrainResult, Workers, train, validate
 from .model_card import export_weights, leaderboard_figures, model_card, write_figures
 
@@ -24,7 +24,7 @@ _all_ = [
     "Rule", "TrainConfig", "check_settings", "unused_settings",
     "batch_indices", "batches", "learning_rate", "make_network", "perturb", "prepare", "training_step",
     "operator_of", "Seen", "is_seen_otherwise", "seen",
-    "load_checkpoint", "not_finite", "save_checkpoint",
+    "load_checkpoint", "not_finite", "save_checkpoint", "stored_settings",
     "Losses", "Run", "RunLog", "TrainResult", "Workers", "train", "validate",
     "export_weights", "leaderboard_figures", "model_card", "write_figures",
 ]

@@ -93,6 +93,8 @@ class TrainConfig:
     # side kept of each photograph for random crops, pixels; None: crop + 8.
     # At 168, ImageNet mini takes 2.94 GB of disk
     region: int | None = 168
+    # bits a value of photographs whose files do not say their depth, such as 12; None: as each file says
+    depth: int | None = None
     augment: bool = True  # random crops and flips; False: centre crops
     learning_rate: float = 5e-3  # of Adam, at its peak
     schedule: str = "cosine"  # "cosine": 2 % warm-up, then down to zero; "constant"

@@ -6,7 +6,7 @@
 __all__ = ['validate', 'Losses', 'RunLog', 'Workers', 'Run', 'TrainResult', 'train']
 
 # %% ../../nbs/training/04_loop.ipynb #f8e439e0
-import hashlib, json, math, os, shutil, signal, threading, time
+import hashlib, json, math, os, shutil, signal, threading, time, warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -22,7 +22,7 @@ from ..models import Pretrained
 from ..physics import noise_of, spec_of, to_image
 from ..runtime import (atomic, check_folder, frozen, generator, kept_memory,
     progress, provenance, remove_drafts, writing)
-from .checkpoint import load_checkpoint, not_finite, save_checkpoint
+from .checkpoint import load_checkpoint, not_finite, save_checkpoint, stored_settings
 from .config import ATTACKED, TrainConfig, operator_of
 from .step import batches, learning_rate, make_network, perturb, prepare, seen, training_step
 
@@ -125,8 +125,9 @@ def _validation(config, root, split):
     "Open photographs for validation, at the largest crop that fits scale and photographs."
     physics = operator_of(config)
     side = 160 - 160 % getattr(physics, "multiple", 1)
-    try: return PairDataset(root, physics, side, split=split)
-    except ValueError: return PairDataset(root, physics, config.crop, split=split)
+    options = {"split": split, "depth": config.depth}
+    try: return PairDataset(root, physics, side, **options)
+    except ValueError: return PairDataset(root, physics, config.crop, **options)
 
 def _open(config):
     "Open the photographs for training and for validation."
@@ -135,6 +136,7 @@ def _open(config):
     train_set = PairDataset(
         root, operator_of(config), crop=config.crop, region=config.region and max(config.region, config.crop),
         train=config.augment, split="train" if layout else None, seed=config.seed,
+        depth=config.depth,
     )
     if layout and any((root/split).is_dir() for split in ("val", "test")):
         return train_set, _validation(config, root, "val")
@@ -246,12 +248,6 @@ def _tidy(folder):
     "Remove what a killed process left half-written."
     for name in ("checkpoint.safetensors", "log.csv", "training.json", "weights"): remove_drafts(folder/name)
 
-def _resume(run):
-    "Return to the checkpoint of a run, if there is one: steps done and log."
-    if not run.checkpoint.is_file(): return 0, []
-    free = ("data", "out", "checkpoint_seconds")
-    return load_checkpoint(run.checkpoint, run.net, run.optimizer, run.settings, free=free)
-
 def _validation_steps(total, n):
     "Spread n validations over the steps of a run; one is at the last step."
     return {round((i + 1) * total / n) for i in range(n)} | {total}
@@ -260,6 +256,30 @@ def _is_time_to_save(run):
     "Tell whether a checkpoint is due; only the main process writes one."
     late = time.time() - run.saved > run.config.checkpoint_seconds
     return run.workers.main and (late or run.done == run.total)
+
+# %% ../../nbs/training/04_loop.ipynb #26d463b5
+def _named_earlier(pairs):
+    "Name photographs as the first checkpoints that named them did."
+    n = len(pairs)
+    some = sorted({i * n // 64 for i in range(64)})
+    named = hashlib.sha256(json.dumps([pairs.names, pairs.cache.shapes.tolist()]).encode())
+    for i in some: named.update(pairs.cache[i].tobytes())
+    return f"{n} named {named.hexdigest()[:12]}"
+
+def _earlier(run, was):
+    "Name the photographs of a run as an earlier version did."
+    if "photographs" in was and not run.pairs.cache.deep.any():
+        return {"photographs": _named_earlier(run.pairs)}
+    warnings.warn(f"{run.checkpoint} was written by an earlier version, and whether it belongs to the same "
+                  "photographs cannot be told; make sure of it", stacklevel=5)
+    return {}
+
+def _resume(run):
+    "Return to the checkpoint of a run, if there is one: steps done and log."
+    if not run.checkpoint.is_file(): return 0, []
+    free, was = ("data", "out", "checkpoint_seconds"), stored_settings(run.checkpoint)
+    settings = run.settings | (_earlier(run, was) if "photos" not in was else {})
+    return load_checkpoint(run.checkpoint, run.net, run.optimizer, settings, free=free)
 
 # %% ../../nbs/training/04_loop.ipynb #647c1074
 def _show(run, bar):
