@@ -164,7 +164,7 @@ def _try(name: str, model: nn.Module, y: Tensor, mixed: bool, off: Sequence[str]
     except Exception as error:
         reason = " ".join(str(error).split()) or "no message"
         warnings.warn(f"{name} could not be tried ({type(error).__name__}: {reason}), so it is not known "
-                      "whether its outputs depend on one measurement alone; try it with trial_of", stacklevel=4)
+                      "whether its outputs depend on one measurement alone; see trial_of", stacklevel=4)
         return
     said = f"{name}: {'; '.join(trial.found)}"
     wrong = {"memory": trial.remembers, "batch": trial.mixes and mixed}

@@ -318,6 +318,7 @@ def _last_passes(run) -> int:
     steepest = 2 * max(2, settings.passes // 20) if run.f.differentiable else 0
     return steepest + max(4, settings.k) * len(settings.sigma_g)
 
+# %% ../../nbs/evaluation/09_report.ipynb #4176cc1f
 def _measure_all(run, chosen):
     "Measure all photographs, four at a time."
     parts = [chosen[i:i + 4] for i in range(0, len(chosen), 4)]

@@ -38,13 +38,15 @@ def _round(work: Work, race: Race, items: Sequence[tuple[Job, list[int]]]) -> No
 # %% ../../nbs/evaluation/05_tuning.ipynb #93cc4aaf
 def _race(work: Work, race: Race, jobs: Sequence[Job], parts: list[list[int]]) -> None:
     "Measure one batch after the other; the bar counts passes, and fewer when levels drop out."
+    done = 0  # a bar that is not shown does not count
     with progress(total=work.left(_items(race, jobs, parts)), desc="tuning", unit="pass") as bar:
         for i, part in enumerate(parts):
             items = _items(race, jobs, [part])
             passes = work.left(items)
             _round(work, race, items)
-            bar.total = bar.n + passes + work.left(_items(race, jobs, parts[i + 1:]))
+            bar.total = done + passes + work.left(_items(race, jobs, parts[i + 1:]))
             bar.update(passes)
+            done += passes
 
 # %% ../../nbs/evaluation/05_tuning.ipynb #fcc36431
 def tune_sigma_g(
