@@ -296,16 +296,24 @@ def _descent(
     return (gains.detach() * unit).clamp_min(0)
 
 # %% ../../nbs/models/05_filters.ipynb #bace2671
+def _capped(pairs: _Pairs, gains: Tensor, eps: float) -> Tensor:
+    "Cap the gains where that leaves the least error under attack."
+    tried = [gains.clamp(max=float(gains.max()) * 2**(-power / 2)) for power in range(16)]
+    return min(tried, key=lambda g: pairs.error(g, pairs.worst(g, eps)))
+
 def _fitted(made: FrequencyFilter, y: Tensor, x: Tensor, eps: float, steps: int) -> FrequencyFilter:
     "Fit the gains of a filter: regression, and descent from there if there is an attack."
     pairs = _pairs(made, y, x)
     gains = _regression(pairs)
     if eps:
         power = (pairs.heard * pairs.std).square().mean((0, 1)) + eps**2 / y[0].numel()
-        gains = _descent(pairs, eps, steps, power.rsqrt(), gains)
+        capped = _capped(pairs, gains, eps)
+        found = _descent(pairs, eps, steps, power.rsqrt(), capped)
+        gains = min((found, capped), key=lambda g: pairs.error(g, pairs.worst(g, eps)))
     made.gains.copy_(gains)
     return made
 
+# %% ../../nbs/models/05_filters.ipynb #42cbc674
 def fit_filter(
     dataset: Pairs,  # training photographs, all of one size; square for the setting of the thesis
     eps_rel: float,  # relative radius of the attack to be prepared for
