@@ -63,6 +63,20 @@ def climb(
         e = ascend(e, here.gradient, plan.size(step) * now, then, norm)
     return e
 
+# %% ../../nbs/attacks/05_homotopy.ipynb #8d95be21
+def _worst_of_walk(walk, model, y, x, eps, norm, start, loss, return_output) -> Any:
+    "Let a walk offer what it passes, judge where it ends, and return the worst."
+    if not torch.as_tensor(eps).any(): return without_attack(model, y, return_output, x)
+    y, checked = y.detach(), checked_loss(loss)
+    radius, worst = radius_of(eps, y), Worst(y)
+    e = torch.zeros_like(y) if start is None else start.detach() - y
+    with frozen(model, y), torch.autocast(y.device.type, enabled=False):
+        e = walk(e, radius, checked, worst)
+        here = visit(model, y, e, x, checked, gradient=False)
+    worst.offer(here.loss, e=e, x_hat=here.x_hat)
+    z = inside_ball(y + worst["e"], y, eps, norm)
+    return (z, worst["x_hat"]) if return_output else z
+
 # %% ../../nbs/attacks/05_homotopy.ipynb #95888346
 @needs_gradients
 def homotopy(
@@ -83,17 +97,11 @@ def homotopy(
     "Maximise the loss of `model` over a ball that shrinks to the one that was asked for."
     check_attack(y, x, eps, steps=steps, norm=norm, start=start)
     if not (torch.as_tensor(widen) >= 1).all(): raise ValueError(f"widen must be at least 1, got {widen}")
-    if not torch.as_tensor(eps).any(): return without_attack(model, y, return_output, x)
-    y, checked = y.detach(), checked_loss(loss)
-    radius, worst = radius_of(eps, y), Worst(y)
     plan = Shrinking(steps, widen)
-    e = torch.zeros_like(y) if start is None else project(start.detach() - y, plan.radius(0, radius), norm)
-    with frozen(model, y), torch.autocast(y.device.type, enabled=False):
-        e = climb(model, y, x, e, radius, checked, plan, range(steps), worst, norm)
-        here = visit(model, y, e, x, checked, gradient=False)
-    worst.offer(here.loss, e=e, x_hat=here.x_hat)
-    z = inside_ball(y + worst["e"], y, eps, norm)
-    return (z, worst["x_hat"]) if return_output else z
+    def walk(e, radius, checked, worst):
+        e = project(e, plan.radius(0, radius), norm)
+        return climb(model, y.detach(), x, e, radius, checked, plan, range(steps), worst, norm)
+    return _worst_of_walk(walk, model, y, x, eps, norm, start, loss, return_output)
 
 # %% ../../nbs/attacks/05_homotopy.ipynb #9f2524f1
 @needs_gradients
@@ -113,17 +121,12 @@ def power_ascent(
 ) -> Tensor | Any:
     "Jump, again and again, to the point of the ball to which the gradient points."
     check_attack(y, x, eps, steps=steps, norm=norm, start=start)
-    if not torch.as_tensor(eps).any(): return without_attack(model, y, return_output, x)
-    y, checked = y.detach(), checked_loss(loss)
-    radius, worst = radius_of(eps, y), Worst(y)
-    e = torch.zeros_like(y) if start is None else project(start.detach() - y, radius, norm)
-    with frozen(model, y), torch.autocast(y.device.type, enabled=False):
+    def walk(e, radius, checked, worst):
+        e = project(e, radius, norm)
         for step in range(steps):
-            here = visit(model, y, e, x, checked)
+            here = visit(model, y.detach(), e, x, checked)
             if step == 0: warn_if_flat(here.gradient)
             worst.offer(here.loss, e=e, x_hat=here.x_hat)
             e = ascend(torch.zeros_like(e), here.gradient, radius, radius, norm)
-        here = visit(model, y, e, x, checked, gradient=False)
-    worst.offer(here.loss, e=e, x_hat=here.x_hat)
-    z = inside_ball(y + worst["e"], y, eps, norm)
-    return (z, worst["x_hat"]) if return_output else z
+        return e
+    return _worst_of_walk(walk, model, y, x, eps, norm, start, loss, return_output)

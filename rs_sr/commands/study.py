@@ -98,15 +98,15 @@ def rs_sr_study(
 ):
     "Train the grid of the study, attack it, write its tables; rerun to resume."
     from rs_sr.runtime import check_folder, is_main_process
-    from rs_sr.study import train_problems, train_study
+    from rs_sr.study import problem_grid, study_grid, train_grid
     names, scales = [n for n in only.split(",") if n], parse_numbers(scale, "scale", low=1, whole=True)
     at_least(0, val_images=val_images, test_images=test_images, strong_images=strong_images)
     at_least(1, passes=passes, smooth_passes=smooth_passes, k=k)
     _check_study(action, data, runs, names)
     results, where = check_folder(runs if action == "train" else out), choose_device(device)
     if action == "train":
-        make = train_problems if problems else train_study
-        made = make(data, runs, names, cpu=where.type == "cpu", depth=depth)
+        grid = problem_grid() if problems else study_grid()
+        made = train_grid(grid, data, runs, names, cpu=where.type == "cpu", depth=depth)
         print("trained:", ", ".join(made) or "nothing was missing")
         say_files(networks=results)
     if action == "evaluate" and problems:

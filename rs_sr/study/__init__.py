@@ -4,9 +4,9 @@
 
 # %% auto #0
 __all__ = ['FIRST', 'LATER', 'LEAST', 'LONG', 'RADII', 'SECOND', 'SIGMAS_F', 'TELLING', 'partners', 'study_grid', 'study_methods',
-           'study_records', 'BLENDS', 'blend_error', 'blend_weight', 'is_trained', 'study_config', 'study_defences',
-           'study_filters', 'study_models', 'subset', 'train_study', 'Measurement', 'evaluate_study', 'study_files',
-           'unpack', 'RULES', 'read_results', 'rule_levels', 'study_rows', 'study_tables', 'summaries',
+           'study_records', 'BLENDS', 'blend_error', 'blend_weight', 'is_trained', 'grid_config', 'Grid',
+           'study_defences', 'study_filters', 'study_models', 'subset', 'train_grid', 'Measurement', 'evaluate_study',
+           'study_files', 'unpack', 'RULES', 'read_results', 'rule_levels', 'study_rows', 'study_tables', 'summaries',
            'summarise_study', 'worst_rounds', 'Evidence', 'best_of', 'difference', 'kind', 'made_up_evidence',
            'made_up_rows', 'marked', 'over_photographs', 'read_evidence', 'records_of', 'said', 'said_by_radius',
            'values', 'ATTACKERS', 'MARGIN', 'WORDS', 'Bar', 'Best', 'Claim', 'Column', 'above_bilinear',
@@ -22,15 +22,14 @@ __all__ = ['FIRST', 'LATER', 'LEAST', 'LONG', 'RADII', 'SECOND', 'SIGMAS_F', 'TE
            'yardstick_line', 'yardstick_table', 'yardstick_tables', 'PARTS', 'clean_table', 'mean_quality', 'odd_cell',
            'on_all_photographs', 'on_hidden_attacks', 'on_longer_training', 'on_photographs', 'on_second_seeds',
            'on_training_mode', 'PROBLEM_RADII', 'PROBLEMS', 'SHIPPED', 'condition_number', 'evaluate_problem',
-           'problem_config', 'problem_grid', 'problem_models', 'problem_names', 'problem_rivals', 'problem_table',
-           'rival_of', 'train_problems', 'lost_under_attack', 'problem_differences', 'read_problems',
-           'on_training_sets', 'on_yardsticks', 'pair_of', 'progress_of_the_grid', 'ssim_reasons', 'MainTable',
-           'both_metrics', 'by_radius', 'changed_weights', 'claim_word', 'join_main_table', 'next_to_thesis',
-           'on_adversarial_training', 'on_best_noise', 'on_clean', 'on_interpolation', 'on_settings',
-           'on_small_attacks', 'on_thesis_numbers', 'over_adversarial_strongest', 'over_bilinear_strongest',
-           'over_rival', 'quality_table', 'read_main_table', 'rival_table', 'smoothed_minus_adversarial', 'DrawsFit',
-           'cost_of_one_level', 'fit_draws', 'gain_of_smoothing', 'held_out', 'held_out_difference', 'loss_of_draws',
-           'overall', 'sharpness']
+           'problem_grid', 'problem_models', 'problem_names', 'problem_rivals', 'problem_table', 'rival_of',
+           'lost_under_attack', 'problem_differences', 'read_problems', 'on_training_sets', 'on_yardsticks', 'pair_of',
+           'progress_of_the_grid', 'ssim_reasons', 'MainTable', 'both_metrics', 'by_radius', 'changed_weights',
+           'claim_word', 'join_main_table', 'next_to_thesis', 'on_adversarial_training', 'on_best_noise', 'on_clean',
+           'on_interpolation', 'on_settings', 'on_small_attacks', 'on_thesis_numbers', 'over_adversarial_strongest',
+           'over_bilinear_strongest', 'over_rival', 'quality_table', 'read_main_table', 'rival_table',
+           'smoothed_minus_adversarial', 'DrawsFit', 'cost_of_one_level', 'fit_draws', 'gain_of_smoothing', 'held_out',
+           'held_out_difference', 'loss_of_draws', 'overall', 'sharpness']
 
 # %% ../../nbs/study/index.ipynb #c89f5b73
 from rs_sr.study.grid import (
@@ -38,8 +37,8 @@ from rs_sr.study.grid import (
     study_records,
 )
 from rs_sr.study.networks import (
-    BLENDS, blend_error, blend_weight, is_trained, study_config, study_defences, study_filters,
-    study_models, subset, train_study,
+    BLENDS, Grid, blend_error, blend_weight, grid_config, is_trained, study_defences, study_filters,
+    study_models, subset, train_grid,
 )
 from .run import Measurement, evaluate_study, study_files, unpack
 from rs_sr.study.tables import (
@@ -82,9 +81,9 @@ from rs_sr.study.main_table import (
     read_main_table, rival_table, smoothed_minus_adversarial,
 )
 from rs_sr.study.problems import (
-    PROBLEM_RADII, PROBLEMS, SHIPPED, condition_number, evaluate_problem, problem_config, problem_grid,
+    PROBLEM_RADII, PROBLEMS, SHIPPED, condition_number, evaluate_problem, problem_grid,
     lost_under_attack, problem_differences, problem_models, problem_names, problem_rivals, problem_table,
-    read_problems, rival_of, train_problems,
+    read_problems, rival_of,
 )
 
 # %% ../../nbs/study/index.ipynb #e5616f23
@@ -97,8 +96,8 @@ from rs_sr.study.smoothing import (
 _all_ = [
     "FIRST", "LATER", "LEAST", "LONG", "RADII", "SECOND", "SIGMAS_F", "TELLING", "partners",
     "study_grid", "study_methods", "study_records", "BLENDS", "blend_error", "blend_weight",
-    "is_trained", "study_config", "study_defences", "study_filters", "study_models", "subset",
-    "train_study", "Measurement", "evaluate_study", "study_files", "unpack", "RULES", "read_results",
+    "is_trained", "grid_config", "Grid", "study_defences", "study_filters", "study_models", "subset",
+    "train_grid", "Measurement", "evaluate_study", "study_files", "unpack", "RULES", "read_results",
     "rule_levels", "study_rows", "study_tables", "summaries", "summarise_study", "worst_rounds",
     "Evidence", "best_of", "difference", "kind", "made_up_evidence", "made_up_rows", "marked",
     "over_photographs", "read_evidence", "records_of", "said", "said_by_radius", "values", "ATTACKERS",
@@ -117,9 +116,9 @@ _all_ = [
     "on_hidden_attacks", "on_longer_training", "on_photographs", "on_second_seeds", "on_training_mode",
 ]
 _all_ += [
-    "PROBLEM_RADII", "PROBLEMS", "SHIPPED", "condition_number", "evaluate_problem", "problem_config",
+    "PROBLEM_RADII", "PROBLEMS", "SHIPPED", "condition_number", "evaluate_problem",
     "problem_grid", "problem_models", "problem_names", "problem_rivals", "problem_table", "rival_of",
-    "train_problems", "lost_under_attack", "problem_differences", "read_problems",
+    "lost_under_attack", "problem_differences", "read_problems",
 ]
 
 # %% ../../nbs/study/index.ipynb #c5ad43af
@@ -133,7 +132,7 @@ _all_ = [
     "held_out_difference", "loss_of_draws", "overall", "sharpness",
 ]
 _all_ += [
-    "PROBLEM_RADII", "PROBLEMS", "SHIPPED", "condition_number", "evaluate_problem", "problem_config",
+    "PROBLEM_RADII", "PROBLEMS", "SHIPPED", "condition_number", "evaluate_problem",
     "problem_grid", "problem_models", "problem_names", "problem_rivals", "problem_table", "rival_of",
-    "train_problems", "lost_under_attack", "problem_differences", "read_problems",
+    "lost_under_attack", "problem_differences", "read_problems",
 ]
