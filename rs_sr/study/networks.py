@@ -22,7 +22,7 @@ from .grid import RADII, partners, study_grid, study_records
 from ..training import TrainConfig, train
 
 # %% ../../nbs/study/02_networks.ipynb #b673f0b1
-Grid = Mapping[str, Mapping[str, Any]]  # settings of `TrainConfig` by label; init: a label, or a name of weights
+Grid = Mapping[str, Mapping[str, Any]]  # settings by label; init: a label, or a name of weights
 
 def grid_config(
     grid: Grid,  # all networks
@@ -56,7 +56,8 @@ def train_grid(
 ) -> list[str]:  # labels that were trained now
     "Train what is missing of a grid, one network after the other."
     def starts(name) -> list[str]:
-        return [start] if (start := grid.get(name, {}).get("init")) in grid else []
+        start = str(grid.get(name, {}).get("init"))
+        return [start] if start in grid else []
     wanted = [n for name in only or grid for n in (*starts(name), name)]
     configs = {n: grid_config(grid, n, data, runs, **options) for n in dict.fromkeys(wanted)}
     missing = [n for n in configs if not is_trained(runs, n)]
