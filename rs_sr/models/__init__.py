@@ -14,7 +14,7 @@ __all__ = ['RECORD', 'Record', 'read_record', 'record_columns', 'record_from_con
            'tile_starts', 'tile_weights', 'Knowing', 'wants_physics', 'Frequencies', 'FrequencyFilter',
            'SeparableEstimator', 'axes_of', 'cosines', 'frequencies', 'units_config', 'units_from', 'PhysicsEstimator',
            'PseudoInverse', 'Tikhonov', 'conjugate_gradients', 'fit_tikhonov', 'roughness', 'worst_error', 'AMPLIFIES',
-           'Measurement', 'amplification', 'baselines']
+           'FirstGuess', 'Measurement', 'amplification', 'baselines']
 
 # %% ../../nbs/models/index.ipynb #2cbc7600
 from .record import RECORD, Record, read_record, record_columns, record_from_config
@@ -38,7 +38,7 @@ from .filters import Frequencies, FrequencyFilter, SeparableEstimator, axes_of, 
 from .filters import frequencies, units_config, units_from
 from .tikhonov import PhysicsEstimator, PseudoInverse, Tikhonov, conjugate_gradients, fit_tikhonov
 from .tikhonov import roughness, worst_error
-from .baselines import AMPLIFIES, Measurement, amplification, baselines
+from .baselines import AMPLIFIES, FirstGuess, Measurement, amplification, baselines
 
 # %% ../../nbs/models/index.ipynb #af96eca9
 _all_ = ["RECORD", "Record", "read_record", "record_columns", "record_from_config", "record_of"]
@@ -58,4 +58,4 @@ _all_ += ["Frequencies", "FrequencyFilter", "SeparableEstimator", "axes_of", "co
 _all_ += ["units_config", "units_from"]
 _all_ += ["PhysicsEstimator", "PseudoInverse", "Tikhonov", "conjugate_gradients", "fit_tikhonov"]
 _all_ += ["roughness", "worst_error"]
-_all_ += ["AMPLIFIES", "Measurement", "amplification", "baselines"]
+_all_ += ["AMPLIFIES", "FirstGuess", "Measurement", "amplification", "baselines"]
