@@ -29,7 +29,8 @@ from setuptools import find_packages, setup
 parser = ConfigParser(delimiters=["="])
 parser.read("settings.ini", encoding="utf-8")
 cfg = parser["DEFAULT"]
-extras = {name: cfg[f"{name}_requirements"].split() for name in ("data", "hub", "log", "deepinv", "browser", "dev")}
+kinds = ("data", "hub", "log", "deepinv", "browser", "dev")
+extras = {kind: cfg[f"{kind}_requirements"].split() for kind in kinds}
 extras["all"] = extras["data"] + extras["hub"] + extras["log"]
 source = f"https://raw.githubusercontent.com/{cfg['user']}/{cfg['repo']}/v{cfg['version']}"
 
