@@ -23,13 +23,14 @@ __all__ = ['FIRST', 'LATER', 'LEAST', 'LONG', 'RADII', 'SECOND', 'SIGMAS_F', 'TE
            'on_all_photographs', 'on_hidden_attacks', 'on_longer_training', 'on_photographs', 'on_second_seeds',
            'on_training_mode', 'PROBLEM_RADII', 'PROBLEMS', 'SHIPPED', 'condition_number', 'evaluate_problem',
            'problem_grid', 'problem_models', 'problem_names', 'problem_rivals', 'problem_table', 'rival_of',
-           'lost_under_attack', 'problem_differences', 'read_problems', 'on_training_sets', 'on_yardsticks', 'pair_of',
-           'progress_of_the_grid', 'ssim_reasons', 'MainTable', 'both_metrics', 'by_radius', 'changed_weights',
-           'claim_word', 'join_main_table', 'next_to_thesis', 'on_adversarial_training', 'on_best_noise', 'on_clean',
-           'on_interpolation', 'on_settings', 'on_small_attacks', 'on_thesis_numbers', 'over_adversarial_strongest',
-           'over_bilinear_strongest', 'over_rival', 'quality_table', 'read_main_table', 'rival_table',
-           'smoothed_minus_adversarial', 'DrawsFit', 'cost_of_one_level', 'fit_draws', 'gain_of_smoothing', 'held_out',
-           'held_out_difference', 'loss_of_draws', 'overall', 'sharpness']
+           'lost_under_attack', 'problem_differences', 'read_problems', 'best_networks', 'problem_answers',
+           'on_training_sets', 'on_yardsticks', 'pair_of', 'progress_of_the_grid', 'ssim_reasons', 'MainTable',
+           'both_metrics', 'by_radius', 'changed_weights', 'claim_word', 'join_main_table', 'next_to_thesis',
+           'on_adversarial_training', 'on_best_noise', 'on_clean', 'on_interpolation', 'on_settings',
+           'on_small_attacks', 'on_thesis_numbers', 'over_adversarial_strongest', 'over_bilinear_strongest',
+           'over_rival', 'quality_table', 'read_main_table', 'rival_table', 'smoothed_minus_adversarial', 'DrawsFit',
+           'cost_of_one_level', 'fit_draws', 'gain_of_smoothing', 'held_out', 'held_out_difference', 'loss_of_draws',
+           'overall', 'sharpness']
 
 # %% ../../nbs/study/index.ipynb #c89f5b73
 from rs_sr.study.grid import (
@@ -81,8 +82,8 @@ from rs_sr.study.main_table import (
     read_main_table, rival_table, smoothed_minus_adversarial,
 )
 from rs_sr.study.problems import (
-    PROBLEM_RADII, PROBLEMS, SHIPPED, condition_number, evaluate_problem, problem_grid,
-    lost_under_attack, problem_differences, problem_models, problem_names, problem_rivals, problem_table,
+    PROBLEM_RADII, PROBLEMS, SHIPPED, best_networks, condition_number, evaluate_problem, problem_answers,
+    problem_grid, lost_under_attack, problem_differences, problem_models, problem_names, problem_rivals, problem_table,
     read_problems, rival_of,
 )
 
@@ -118,7 +119,7 @@ _all_ = [
 _all_ += [
     "PROBLEM_RADII", "PROBLEMS", "SHIPPED", "condition_number", "evaluate_problem",
     "problem_grid", "problem_models", "problem_names", "problem_rivals", "problem_table", "rival_of",
-    "lost_under_attack", "problem_differences", "read_problems",
+    "lost_under_attack", "problem_differences", "read_problems", "best_networks", "problem_answers",
 ]
 
 # %% ../../nbs/study/index.ipynb #c5ad43af
@@ -134,5 +135,5 @@ _all_ = [
 _all_ += [
     "PROBLEM_RADII", "PROBLEMS", "SHIPPED", "condition_number", "evaluate_problem",
     "problem_grid", "problem_models", "problem_names", "problem_rivals", "problem_table", "rival_of",
-    "lost_under_attack", "problem_differences", "read_problems",
+    "lost_under_attack", "problem_differences", "read_problems", "best_networks", "problem_answers",
 ]

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['PROBLEMS', 'SHIPPED', 'PROBLEM_RADII', 'problem_grid', 'problem_models', 'problem_rivals', 'condition_number',
            'evaluate_problem', 'problem_names', 'rival_of', 'problem_table', 'read_problems', 'problem_differences',
-           'lost_under_attack']
+           'lost_under_attack', 'best_networks', 'problem_answers']
 
 # %% ../../nbs/study/13_problems.ipynb #9dbfbce6
 from collections.abc import Mapping, Sequence
@@ -199,3 +199,33 @@ def lost_under_attack(
     "Measure how fragile an estimator is."
     clean, attacked = _rows(frame, name, 0.0), _rows(frame, name, eps_rel)
     return paired_difference(clean.assign(eps_rel=eps_rel), attacked).iloc[0]
+
+# %% ../../nbs/study/13_problems.ipynb #06bfedfb
+_NETWORKS = "standard", "noise0.1", "noise0.1, smoothed", "adv0.05"
+
+def best_networks(
+    frame,  # DataFrame from `evaluate_problem`
+):  # -> DataFrame by eps_rel: the row of `problem_table` of the best network
+    "Find the best network at each radius."
+    table = problem_table(frame)
+    table = table[table.estimator.isin(_NETWORKS)]
+    return table.loc[table.groupby("eps_rel").psnr.idxmax()].set_index("eps_rel")
+
+def problem_answers(
+    frames: Mapping[str, Any],  # from `read_problems`
+    eps_rel: float = 0.05,  # relative radius
+):  # -> DataFrame by problem, most fragile first: condition, lost, smoothing, adversarial, margin (dB)
+    "Say of each problem how fragile the standard network is, and what the defences add, one after the other."
+    import pandas as pd
+    found = {}
+    for name, frame in frames.items():
+        def added(first, second, frame=frame):
+            return problem_differences(frame, first, second, [eps_rel])["mean"].iloc[0]
+        found[name] = {
+            "condition": condition_number(PROBLEMS[name]),
+            "lost": lost_under_attack(frame, "standard", eps_rel)["mean"],
+            "smoothing": added("noise0.1, smoothed", "standard"),
+            "adversarial": added("adv0.05", "noise0.1, smoothed"),
+            "margin": best_networks(frame).gain[eps_rel],
+        }
+    return pd.DataFrame(found).T.sort_values("lost", ascending=False)
