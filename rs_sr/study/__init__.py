@@ -83,8 +83,8 @@ from rs_sr.study.main_table import (
 )
 from rs_sr.study.problems import (
     PROBLEM_RADII, PROBLEMS, SHIPPED, best_networks, condition_number, evaluate_problem, problem_answers,
-    problem_grid, lost_under_attack, problem_differences, problem_models, problem_names, problem_rivals, problem_table,
-    read_problems, rival_of,
+    problem_grid, lost_under_attack, problem_differences, problem_models, problem_names, problem_rivals,
+    problem_table, read_problems, rival_of,
 )
 
 # %% ../../nbs/study/index.ipynb #e5616f23
