@@ -14,7 +14,8 @@ __all__ = ['Band', 'draws_needed', 'lower_probability', 'lower_rank', 'max_certi
            'pilot_seeds', 'total_of', 'PixelMap', 'certify_mean', 'pixel_maps', 'attacked_errors', 'attacks_on',
            'compare_with_attack', 'count_violations', 'CERTIFICATES', 'certify_dataset', 'FAMILY', 'about_pairs',
            'certificate_schema', 'measured_columns', 'certificate_text', 'certified_summary', 'ATTACKED', 'violations',
-           'Deployed', 'deploy']
+           'Deployed', 'deploy', 'Alike', 'Calibration', 'Detail', 'Difficulty', 'NewCertificate', 'calibrate',
+           'certify_new', 'conformal_rank', 'exact_rows', 'fit_detail']
 
 # %% ../../nbs/certificates/index.ipynb #6f209bbb
 from .bounds import (
@@ -37,6 +38,9 @@ from .dataset import measured_columns
 from .summary import certificate_text, certified_summary
 from .attacked import ATTACKED, violations
 from .deploy import Deployed, deploy
+from rs_sr.certificates.new_photograph import (
+    Alike, Calibration, Detail, Difficulty, NewCertificate, calibrate, certify_new, conformal_rank,
+    exact_rows, fit_detail)
 
 # %% ../../nbs/certificates/index.ipynb #ee00be00
 _all_ = [
@@ -55,4 +59,5 @@ _all_ = [
     "compare_with_attack", "count_violations",
     "CERTIFICATES", "certify_dataset", "FAMILY", "about_pairs", "certificate_schema", "measured_columns",
     "certificate_text", "certified_summary", "ATTACKED",
-    "violations", "Deployed", "deploy"]
+    "violations", "Deployed", "deploy", "Alike", "Calibration", "Detail", "Difficulty", "NewCertificate",
+    "calibrate", "certify_new", "conformal_rank", "exact_rows", "fit_detail"]
