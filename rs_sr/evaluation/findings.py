@@ -6,7 +6,8 @@
 __all__ = ['Measured', 'sentences', 'report_figure']
 
 # %% ../../nbs/evaluation/08_findings.ipynb #044debe3
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 from ..plots import INTERPOLATION, house_style, line_with_band, method_colours, panels, ramp
@@ -26,6 +27,9 @@ class Measured:
     no_gradient: str = ""  # why there is no gradient
     notes: tuple[str, ...] = ()  # sentences on the model, its range and what was checked
     rival: str = "interpolation"  # what the other rows of the table are
+    # what the last quarter of the ensemble's budget added to the error at the largest radius, as a share:
+    # mean over photographs, by smoothing level
+    late: Mapping[float, float] = field(default_factory=dict)
 
     @cached_property
     def own(self):  # -> DataFrame: the rows of the model under its strongest attack
@@ -128,6 +132,14 @@ def _say_trust(found: Measured) -> str:
     end = ": a short attack flatters the model." if short - strong > 0.05 else "."
     return f"At eps_rel {last:g} PGD leaves {short:.2f} dB and the ensemble {strong:.2f} dB{end}{missing}"
 
+# %% ../../nbs/evaluation/08_findings.ipynb #fcd49aef
+def _say_late(found: Measured) -> str:
+    if not found.late: return ""
+    shares = {f"smoothed with {level:g}" if level else "the model": v for level, v in found.late.items()}
+    moved = ", ".join(f"{name}: {100 * share:.1f} %" for name, share in shares.items())
+    end = "convergence" if max(shares.values()) < 0.02 else "no convergence yet, more passes will find worse"
+    return f"The last quarter of the budget moved the error ({moved}): {end}."
+
 # %% ../../nbs/evaluation/08_findings.ipynb #d00cd336
 def sentences(
     found: Measured,  # the tables of a report
@@ -135,7 +147,7 @@ def sentences(
     "Put the tables into sentences."
     smoothing = [_say_smoothing(found, sigma_g) for sigma_g in found.levels]
     says = [_say_clean(found), _say_attacked(found), _say_impossible(found), _say_gain(found), *smoothing]
-    return [sentence for sentence in (*says, _say_trust(found), *found.notes) if sentence]
+    return [sentence for sentence in (*says, _say_trust(found), _say_late(found), *found.notes) if sentence]
 
 # %% ../../nbs/evaluation/08_findings.ipynb #74469c19
 def _psnr_panel(ax, found: Measured):

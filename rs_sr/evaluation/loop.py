@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from ..data import measured_by, Pairs
 from .jobs import (attack_settings, check_settings, ENSEMBLE, EXACT, Job, levels_of, METRICS,
     numbers, plan_jobs, SCHEMA)
-from .protocol import attack_batch, reconstruct
+from .protocol import attack_batch, Perturbed, reconstruct
 from ..metrics import mse, psnr, ssim
 from ..models import baselines as baselines_of
 from ..models import is_exact, record_columns
@@ -94,34 +94,35 @@ def _rows(job: Job, work: Work, part: Sequence[int], y: Tensor, x: Tensor) -> It
     "Attack one batch of images and yield its rows."
     known = {"weights": work.weights[job.model], **record_columns(work.models[job.model])}
     for sigma_g, table in zip(job.sigma_g, _scores(job, work, part, y, x)):
-        for i, values in zip(part, table):
+        for i, (*values, late) in zip(part, table):
             scores = {m: round(v, 8 if m == "mse" else 6) for m, v in zip(METRICS, values)}
-            photo = {"photo": work.dataset.fingerprint(i)}
+            photo = {"photo": work.dataset.fingerprint(i), "late": round(late, 6)}
             yield job.key(work.dataset.names[i], sigma_g) | photo | known | scores
 
 # %% ../../nbs/evaluation/03_loop.ipynb #ae292b24
 def _scores(job: Job, work: Work, part: Sequence[int], y: Tensor, x: Tensor) -> list:
-    "Attack one batch of images and rate the outputs: levels x images x METRICS."
+    "Attack one batch of images and rate the outputs: levels x images x METRICS and `late`."
     model, normalization = work.models[job.model], work.dataset.normalization
     low = work.precision == "bf16" and not is_exact(model)
     half = torch.autocast(y.device.type, torch.bfloat16, enabled=low)
     target = normalization.to_pixels(x, clamp=True)
     seeds = [derive_seed(job.seed, i, bits=32) for i in part]
-    with half: attacked, output = _attacked(job, work, part, y, x)
+    with half: attacked, output, late = _attacked(job, work, part, y, x)
+    if late is None: late = torch.full((len(y),), torch.nan, device=y.device)
     found = []
     for sigma_g in job.sigma_g:
         if output is None or sigma_g:
             with half: pixels = reconstruct(model, attacked, sigma_g, job.k, normalization, seeds)
         else: pixels = normalization.to_pixels(output.float(), clamp=True)
-        found.append(torch.stack([mse(pixels, target), psnr(pixels, target), ssim(pixels, target)], 1))
+        found.append(torch.stack([mse(pixels, target), psnr(pixels, target), ssim(pixels, target), late], 1))
     return torch.stack(found).tolist()
 
-def _attacked(job: Job, work: Work, part: Sequence[int], y: Tensor, x: Tensor):
+def _attacked(job: Job, work: Work, part: Sequence[int], y: Tensor, x: Tensor) -> Perturbed:
     "Attack one batch, and return the output of f where the attack knows it anyway."
     rng = generator(y.device, job.seed, int(job.eps_rel * 1e6), part[0])
     return attack_batch(work.models[job.model], y, x, job.eps_rel, job.attack, steps=job.steps,
-        sigma_g=job.sigma_g[0], attack_k=work.attack_k, surrogates=work.surrogates.get(job.model, ()),
-        generator=rng, return_output=0.0 in job.sigma_g)
+        normalization=work.dataset.normalization, sigma_g=job.sigma_g[0], attack_k=work.attack_k,
+        surrogates=work.surrogates.get(job.model, ()), generator=rng, return_output=0.0 in job.sigma_g)
 
 # %% ../../nbs/evaluation/03_loop.ipynb #e385e09f
 _EARLIER = {

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 
 # %% ../../nbs/evaluation/09_report.ipynb #b3bbe2d7
-from ..attacks import attack_ensemble, pgd, pick, random_in_ball, squared_error, top_singular_direction
+from ..attacks import attack_ensemble, Attacked, pgd, pick, random_in_ball, top_singular_direction
 from ..data import PairDataset, Pairs, SRDataset, sample_photos
 from .adapter import (
     Adapter, DeclaredPairs, checks_of, declared, determine_range, interpolation_rows)
@@ -26,7 +26,7 @@ from .findings import Measured, report_figure, sentences
 from .jobs import Job
 from .measured import MeasuredPairs, error_factor, fitted, gain_of, linear_rows
 from .measured import measured_pairs, modulus, range_for, rate
-from .protocol import smooth
+from .protocol import Perturbed, smooth, table_error
 from .report_files import Report, refuse_other_report
 from .statistics import summarise
 from ..metrics import psnr
@@ -78,7 +78,8 @@ class ReportSettings:
 
     def as_dict(self) -> dict[str, Any]:  # without an operator that there is none of
         "List what decides the numbers."
-        return {name: value for name, value in asdict(self).items() if name != "physics" or value}
+        given = {name: value for name, value in asdict(self).items() if name != "physics" or value}
+        return given | {"attacked error": "of clamped outputs"}
 
 # %% ../../nbs/evaluation/09_report.ipynb #7cf86349
 def _check_report(self: ReportSettings):
@@ -157,18 +158,19 @@ def _smoothed_pixels(run, z, sigma_g, indices) -> Tensor:
     seeds = [derive_seed(run.settings.seed, i, bits=32) for i in indices]
     return smooth(run.f, z, sigma_g, run.settings.k, run.pairs, seeds)
 
-def _add_rows(run, batch, pixels, model, eps_rel, attack, steps=0, sigma_g=0.0):
+def _add_rows(run, batch, pixels, model, eps_rel, attack, steps=0, sigma_g=0.0, late=None):
     "Compare reconstructions with the ground truth, and keep a row for each photograph."
     target = run.pairs.normalization.to_pixels(batch.x, clamp=True)
     k = run.settings.k if sigma_g else 0
     setting = {"scale": run.pairs.scale, "eps_rel": eps_rel, "attack": attack, "steps": steps,
                "sigma_g": sigma_g, "k": k}
     if run.settings.physics: setting["physics"] = run.settings.physics
-    values = torch.stack([*rate(pixels, target)], 1)
-    for i, value in zip(batch.indices, values.tolist()):
+    values = torch.stack([*rate(pixels, target)], 1).tolist()
+    lates = [math.nan] * len(values) if late is None else late.tolist()
+    for i, scores, moved in zip(batch.indices, values, lates):
         name = {"model": model, "image": run.pairs.names[i]}
-        run.rows.append(name | setting | {"seed": run.settings.seed} | dict(zip(("mse", "psnr", "ssim"),
-                                                                                value)))
+        found = dict(zip(("mse", "psnr", "ssim"), scores)) | {"late": moved}
+        run.rows.append(name | setting | {"seed": run.settings.seed} | found)
 
 def _add_gains(run, batch, z, eps_rel, direction):
     "Measure how much a perturbation is amplified, and keep it for each photograph."
@@ -179,13 +181,13 @@ def _add_gains(run, batch, z, eps_rel, direction):
                           "gain": gain})
 
 # %% ../../nbs/evaluation/09_report.ipynb #0fc54438
-def _ensemble(run, batch, model, eps, rng) -> Tensor:
+def _ensemble(run, batch, model, eps, rng) -> Attacked:
     "Attack a model or its smoothed version with everything there is."
     passes = run.settings.passes + 20 * len(run.surrogates)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         found = attack_ensemble(model, batch.y, batch.x, eps, passes=passes, surrogates=run.surrogates,
-                                generator=rng).y
+                                loss=table_error(run.pairs.normalization), generator=rng)
     for warning in caught: _keep_warning(run, warning)
     return found
 
@@ -195,17 +197,17 @@ def _keep_warning(run, warning):
     if left_out: run.left_out[f"{name} ({reason.strip().rstrip('.')[:100]})"] = None
     else: warnings.warn_explicit(warning.message, warning.category, warning.filename, warning.lineno)
 
-def _attack_model(run, batch, eps_rel, rng) -> Tensor:
+def _attack_model(run, batch, eps_rel, rng) -> Perturbed:
     "Attack the model by the ensemble and by PGD, and return the worse measurement of each photograph."
-    eps = eps_from_rel(eps_rel, batch.y)
+    eps, error = eps_from_rel(eps_rel, batch.y), table_error(run.pairs.normalization)
     worst = _ensemble(run, batch, run.f, eps, rng)
-    if not run.f.differentiable: return worst
+    if not run.f.differentiable: return Perturbed(worst.y, late=worst.late)
     steps = run.settings.steps
     found = pgd(run.f, batch.y, batch.x, eps, steps=steps, step_size="constant", random_start=True,
                 generator=rng)
     _add_rows(run, batch, _pixels(run, run.f, found), run.settings.name, eps_rel, "pgd", steps)
-    with torch.no_grad(): keep = squared_error(run.f(found), batch.x) > squared_error(run.f(worst), batch.x)
-    return pick(keep, found, worst)
+    with torch.no_grad(): keep = error(run.f(found), batch.x) > error(run.f(worst.y), batch.x)
+    return Perturbed(pick(keep, found, worst.y), late=worst.late)
 
 # %% ../../nbs/evaluation/09_report.ipynb #a5a8d714
 def _measure_interpolation(run, batch, eps_rel):
@@ -219,16 +221,17 @@ def _measure_model(run, batch, eps_rel):
     "Measure the model and its smoothed versions at one radius, each under its own attack."
     rng = run.generator(batch.indices[0], int(eps_rel * 1e6))
     eps, attack = eps_from_rel(eps_rel, batch.y), "ensemble" if eps_rel else "none"
-    worst = _attack_model(run, batch, eps_rel, rng) if eps_rel else batch.y
-    _add_rows(run, batch, _pixels(run, run.f, worst), run.settings.name, eps_rel, attack)
-    for j, i in enumerate(batch.indices): run.worst[i, eps_rel] = worst[j:j + 1]
+    worst = _attack_model(run, batch, eps_rel, rng) if eps_rel else Perturbed(batch.y)
+    pixels = _pixels(run, run.f, worst.y)
+    _add_rows(run, batch, pixels, run.settings.name, eps_rel, attack, late=worst.late)
+    for j, i in enumerate(batch.indices): run.worst[i, eps_rel] = worst.y[j:j + 1]
     for sigma_g in run.settings.sigma_g:
-        g = SmoothedModel(run.f, sigma_g, run.settings.k)
-        z = _ensemble(run, batch, g, eps, rng) if eps_rel else batch.y
-        pixels = _smoothed_pixels(run, z, sigma_g, batch.indices)
-        _add_rows(run, batch, pixels, run.settings.name, eps_rel, attack, sigma_g=sigma_g)
+        g = SmoothedModel(run.f, sigma_g, run.settings.k, clamp=run.pairs.normalization.model_range())
+        found = _ensemble(run, batch, g, eps, rng) if eps_rel else Perturbed(batch.y)
+        pixels = _smoothed_pixels(run, found.y, sigma_g, batch.indices)
+        _add_rows(run, batch, pixels, run.settings.name, eps_rel, attack, sigma_g=sigma_g, late=found.late)
     if eps_rel:
-        _add_gains(run, batch, worst, eps_rel, attack)
+        _add_gains(run, batch, worst.y, eps_rel, attack)
         _add_gains(run, batch, batch.y + random_in_ball(batch.y, eps, generator=rng), eps_rel,
                    "random_direction")
 
@@ -345,7 +348,12 @@ def _measured(run, frame) -> Measured:
                     _draws_table(run.errors, settings.k),
                     settings.k, run.f.differentiable, _linear_gain(run), tuple(run.left_out),
                     run.f.no_gradient, (run.f.found, *run.f.notes),
-                    "linear reconstruction" if settings.physics else "interpolation")
+                    "linear reconstruction" if settings.physics else "interpolation", _late(frame))
+
+def _late(frame) -> dict[float, float]:
+    "Take the mean of what the last quarter of the budget moved at the largest radius, by smoothing level."
+    last = frame[frame.eps_rel == frame.eps_rel.max()].dropna(subset="late")
+    return last.groupby("sigma_g").late.mean().to_dict()
 
 def _linear_gain(run) -> float:
     "Find the largest gain of the linear rows."

@@ -27,7 +27,8 @@ from rs_sr.study import BLENDS, RADII, read_defences, study_grid, study_records
 
 ROOT = Path(__file__).resolve().parents[2]
 RESULTS, WEIGHTS = ROOT / "data" / "results", ROOT / "rs_sr" / "weights"
-MEASURED = [name for name in COLUMNS if name not in RECORD and name != "photo"]  # which is newer
+NEWER = ("photo", "late")
+MEASURED = [name for name in COLUMNS if name not in RECORD and name not in NEWER]
 SUMMED = ["model", "scale", "rule", "attack", "eps_rel", "sigma_g", "n"]
 YARDSTICK = ["model", "scale", "eps_rel", "way", "photographs", "psnr", "ssim", "range"]
 Table = list[list[str]]  # the header and the rows, as text
