@@ -5,7 +5,8 @@
 # %% auto #0
 __all__ = ['INTERPOLATION', 'OTHERS', 'PALETTE', 'STYLE', 'house_style', 'line_with_band', 'method_colours', 'panels', 'ramp',
            'LABELS', 'plot_attack_comparison', 'plot_bars', 'plot_metric_vs_eps', 'plot_metric_vs_sigma',
-           'detailed_region', 'plot_reconstructions', 'plot_unet', 'unet_shapes', 'COLOURS', 'plot_certificates']
+           'detailed_region', 'plot_reconstructions', 'plot_unet', 'unet_shapes', 'COLOURS', 'plot_certificates',
+           'DISTINCT', 'READING', 'Curve', 'label_ends', 'plot_labelled', 'reading_style', 'spread']
 
 # %% ../../nbs/plots/index.ipynb #e73cb711
 from .style import (
@@ -15,10 +16,13 @@ from .curves import (
 from .pictures import detailed_region, plot_reconstructions
 from .networks import plot_unet, unet_shapes
 from .certificates import COLOURS, plot_certificates
+from .labels import (
+    DISTINCT, READING, Curve, label_ends, plot_labelled, reading_style, spread)
 
 # %% ../../nbs/plots/index.ipynb #83d22585
 _all_ = [
     "INTERPOLATION", "OTHERS", "PALETTE", "STYLE", "house_style", "line_with_band", "method_colours",
     "panels", "ramp",
     "LABELS", "plot_attack_comparison", "plot_bars", "plot_metric_vs_eps", "plot_metric_vs_sigma",
-    "detailed_region", "plot_reconstructions", "plot_unet", "unet_shapes", "COLOURS", "plot_certificates"]
+    "detailed_region", "plot_reconstructions", "plot_unet", "unet_shapes", "COLOURS", "plot_certificates",
+    "DISTINCT", "READING", "Curve", "label_ends", "plot_labelled", "reading_style", "spread"]

@@ -16,10 +16,10 @@ __all__ = ['FIRST', 'LATER', 'LEAST', 'LONG', 'RADII', 'SECOND', 'SIGMAS_F', 'TE
            'Titled', 'above_bilinear_by_radius', 'aimed_table', 'best_filter_by_radius', 'columns_table',
            'counterparts', 'differences_table', 'filters_table', 'leading_lines', 'levels_table', 'mode_table',
            'plot_gains', 'slim', 'ssim_table', 'thesis_cell', 'thesis_kind_ssim', 'thesis_table', 'thesis_tables',
-           'KINDS', 'Defence', 'attacked_as', 'best_lines', 'certifiable', 'described', 'how_measured',
-           'least_above_bilinear', 'plot_gains_of_defences', 'rank', 'ranking', 'ranking_table', 'read_defences',
-           'PART', 'batch_statistics', 'half_attack', 'measured', 'measured_as_the_thesis', 'measured_in_four_ways',
-           'yardstick_line', 'yardstick_table', 'yardstick_tables', 'PARTS', 'clean_table', 'mean_quality', 'odd_cell',
+           'KINDS', 'Defence', 'attacked_as', 'certifiable', 'described', 'described_table', 'how_measured',
+           'least_above_bilinear', 'rank', 'ranking', 'ranking_table', 'read_defences', 'PART', 'batch_statistics',
+           'half_attack', 'measured', 'measured_as_the_thesis', 'measured_in_four_ways', 'yardstick_line',
+           'yardstick_table', 'yardstick_tables', 'PARTS', 'clean_table', 'mean_quality', 'odd_cell',
            'on_all_photographs', 'on_hidden_attacks', 'on_longer_training', 'on_photographs', 'on_second_seeds',
            'on_training_mode', 'PROBLEM_RADII', 'PROBLEMS', 'SHIPPED', 'condition_number', 'evaluate_problem',
            'problem_grid', 'problem_models', 'problem_names', 'problem_rivals', 'problem_table', 'rival_of',
@@ -30,7 +30,12 @@ __all__ = ['FIRST', 'LATER', 'LEAST', 'LONG', 'RADII', 'SECOND', 'SIGMAS_F', 'TE
            'on_small_attacks', 'on_thesis_numbers', 'over_adversarial_strongest', 'over_bilinear_strongest',
            'over_rival', 'quality_table', 'read_main_table', 'rival_table', 'smoothed_minus_adversarial', 'DrawsFit',
            'cost_of_one_level', 'fit_draws', 'gain_of_smoothing', 'held_out', 'held_out_difference', 'loss_of_draws',
-           'overall', 'sharpness']
+           'overall', 'sharpness', 'MEANINGS', 'PIECES', 'in_words', 'meanings', 'SORTING', 'Folded', 'reading_table',
+           'two_lines', 'with_interval', 'always_above', 'attacked_everywhere', 'best_linear', 'board_gains',
+           'certain_psnr', 'certified_columns', 'five_that_matter', 'gains_table', 'hardest_rows', 'hit_and_certain',
+           'in_order', 'networks_of', 'on_board', 'on_linear', 'on_photographs_of_board', 'on_shared', 'plot_standing',
+           'read_board', 'standing_table', 'SAME', 'attack_pairs', 'on_stronger_attack', 'stronger_attack_table',
+           'taken_by_radius']
 
 # %% ../../nbs/study/index.ipynb #c89f5b73
 from rs_sr.study.grid import (
@@ -63,8 +68,8 @@ from rs_sr.study.comparisons import (
     mode_table, plot_gains, slim, ssim_table, thesis_cell, thesis_kind_ssim, thesis_table, thesis_tables,
 )
 from rs_sr.study.leaderboard import (
-    KINDS, Defence, attacked_as, best_lines, certifiable, described, how_measured, least_above_bilinear,
-    plot_gains_of_defences, rank, ranking, ranking_table, read_defences,
+    KINDS, Defence, attacked_as, certifiable, described, described_table, how_measured,
+    least_above_bilinear, rank, ranking, ranking_table, read_defences,
 )
 from rs_sr.study.yardstick import (
     PART, batch_statistics, half_attack, measured, measured_as_the_thesis, measured_in_four_ways,
@@ -92,6 +97,16 @@ from rs_sr.study.smoothing import (
     DrawsFit, cost_of_one_level, fit_draws, gain_of_smoothing, held_out, held_out_difference,
     loss_of_draws, overall, sharpness,
 )
+from .words import MEANINGS, PIECES, in_words, meanings
+from .reading import SORTING, Folded, reading_table, two_lines, with_interval
+from rs_sr.study.standing import (
+    always_above, attacked_everywhere, best_linear, board_gains, certain_psnr, certified_columns,
+    five_that_matter, gains_table, hardest_rows, hit_and_certain, in_order, networks_of, on_board,
+    on_linear, on_photographs_of_board, on_shared, plot_standing, read_board, standing_table,
+)
+from rs_sr.study.stronger import (
+    SAME, attack_pairs, on_stronger_attack, stronger_attack_table, taken_by_radius,
+)
 
 # %% ../../nbs/study/index.ipynb #8627c562
 _all_ = [
@@ -109,8 +124,8 @@ _all_ = [
     "above_bilinear_by_radius", "aimed_table", "best_filter_by_radius", "columns_table",
     "counterparts", "differences_table", "filters_table", "leading_lines", "levels_table", "mode_table",
     "plot_gains", "slim", "ssim_table", "thesis_cell", "thesis_kind_ssim", "thesis_table",
-    "thesis_tables", "KINDS", "Defence", "attacked_as", "best_lines", "certifiable", "described",
-    "how_measured", "least_above_bilinear", "plot_gains_of_defences", "rank", "ranking",
+    "thesis_tables", "KINDS", "Defence", "attacked_as", "certifiable", "described", "described_table",
+    "how_measured", "least_above_bilinear", "rank", "ranking",
     "ranking_table", "read_defences", "PART", "batch_statistics", "half_attack", "measured",
     "measured_as_the_thesis", "measured_in_four_ways", "yardstick_line", "yardstick_table",
     "yardstick_tables", "PARTS", "clean_table", "mean_quality", "odd_cell", "on_all_photographs",
@@ -123,7 +138,7 @@ _all_ += [
 ]
 
 # %% ../../nbs/study/index.ipynb #c5ad43af
-_all_ = [
+_all_ += [
     "on_training_sets", "on_yardsticks", "pair_of", "progress_of_the_grid", "ssim_reasons", "MainTable",
     "both_metrics", "by_radius", "changed_weights", "claim_word", "join_main_table", "next_to_thesis",
     "on_adversarial_training", "on_best_noise", "on_clean", "on_interpolation", "on_settings",
@@ -136,4 +151,10 @@ _all_ += [
     "PROBLEM_RADII", "PROBLEMS", "SHIPPED", "condition_number", "evaluate_problem",
     "problem_grid", "problem_models", "problem_names", "problem_rivals", "problem_table", "rival_of",
     "lost_under_attack", "problem_differences", "read_problems", "best_networks", "problem_answers",
+    "MEANINGS", "PIECES", "in_words", "meanings", "SORTING", "Folded", "reading_table", "two_lines",
+    "with_interval", "always_above", "attacked_everywhere", "best_linear", "board_gains", "certain_psnr",
+    "certified_columns", "five_that_matter", "gains_table", "hardest_rows", "hit_and_certain",
+    "in_order", "networks_of", "on_board", "on_linear", "on_photographs_of_board", "on_shared",
+    "plot_standing", "read_board", "standing_table", "SAME", "attack_pairs", "on_stronger_attack",
+    "stronger_attack_table", "taken_by_radius",
 ]

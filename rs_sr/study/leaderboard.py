@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['KINDS', 'Defence', 'read_defences', 'attacked_as', 'rank', 'least_above_bilinear', 'ranking', 'ranking_table',
-           'best_lines', 'plot_gains_of_defences', 'described', 'certifiable', 'how_measured']
+           'described', 'described_table', 'certifiable', 'how_measured']
 
 # %% ../../nbs/study/08_leaderboard.ipynb #3214cd41
 import warnings
@@ -16,9 +16,8 @@ import torch
 from torch import nn
 from ..certificates import max_certifiable_radius
 from ..data import SRDataset
-from ..evaluation import Interval, bold_where, evaluate, paired_difference, summarise, verdict
+from ..evaluation import bold_where, evaluate, paired_difference, summarise
 from ..models import load_network, projected, record_of, with_record
-from ..plots import house_style, panels
 from ..smoothing import MedianSmoothed, SmoothedModel
 
 # %% ../../nbs/study/08_leaderboard.ipynb #db54ed7d
@@ -161,12 +160,12 @@ def ranking(
     mean, low, high = (table[column].map(f"{{:.{digits}f}}".format) for column in (metric, *ends))
     text = table.assign(cell=mean + " (" + low + " to " + high + ")")
     text = text.pivot(index="model", columns="eps_rel", values="cell")
-    score = table[table.eps_rel > 0].groupby("model")[metric].mean().sort_values(ascending=metric == "mse")
     gain, costs = least_above_bilinear(frame, metric), {d.name: d.passes for d in defences}
+    order = sorted(gain, key=gain.__getitem__, reverse=metric != "mse")
     text.columns = [f"eps_rel {e:g}" for e in text.columns]
     text.insert(0, "least above bilinear", [f"{gain[m]:+.{digits}f}" for m in text.index])
     text.insert(0, "passes", [costs.get(m, 0) for m in text.index])
-    return text.loc[score.index].rename_axis(None)
+    return text.loc[order].fillna("").rename_axis(None)
 
 # %% ../../nbs/study/08_leaderboard.ipynb #c9a61233
 def ranking_table(
@@ -182,54 +181,6 @@ def ranking_table(
     best.iloc[:, 2:] = (means == means.max()).to_numpy()
     return bold_where(text, best)
 
-# %% ../../nbs/study/08_leaderboard.ipynb #ce4d0d4f
-def best_lines(
-    frame,  # DataFrame from `rank`, with the columns of a record
-) -> str:  # Markdown: a list of radii, and who is above interpolation everywhere
-    "Compare the best defence at each radius with the best interpolation."
-    means = frame.groupby(["model", "eps_rel"]).psnr.mean().unstack()
-    linear = set(frame[frame.method == "linear"].model)
-    ours, floors = (means.loc[[m for m in means.index if (m in linear) == side]] for side in (False, True))
-    words = {"yes": "above", "no": "**below**", "undecided": "not decided against"}
-    lines = []
-    for e in means.columns:
-        best, floor = ours[e].idxmax(), floors[e].idxmax()
-        rows = [frame[(frame.model == m) & (frame.eps_rel == e)] for m in (best, floor)]
-        gap = Interval(*paired_difference(*rows).iloc[0])
-        side, bar = words[verdict(gap.lo, gap.hi)], f"{floor}, {floors.loc[floor, e]:.2f} dB"
-        by = f"{gap.mean:+.2f} dB [{gap.lo:+.2f}, {gap.hi:+.2f}]"
-        lines.append(f"- eps_rel {e:g}: **{best}**, {ours.loc[best, e]:.2f} dB; {side} the best "
-                     f"interpolation ({bar}) by {by}.")
-    always = [name for name in ours.index if (ours.loc[name] > means.loc["bilinear"]).all()]
-    found = f"Above bilinear interpolation in the mean at every radius of the table: {', '.join(always)}."
-    if not always:
-        found = "No defence is above bilinear interpolation at every radius of the table."
-    return "\n".join(lines) + f"\n\n{found}"
-
-# %% ../../nbs/study/08_leaderboard.ipynb #ca870344
-def plot_gains_of_defences(
-    frame,  # DataFrame from `rank`
-    lowest: float = -6.0,  # dB at which bars are cut
-):  # -> matplotlib Figure
-    "Draw PSNR above bilinear interpolation, a bar for each defence and radius."
-    import matplotlib
-    means = frame.groupby(["model", "eps_rel"]).psnr.mean().unstack()
-    above = (means - means.loc["bilinear"]).drop(index="bilinear")
-    above = above.loc[above.drop(columns=0.0).mean(axis=1).sort_values().index]
-    height = 0.8 / len(above.columns)
-    with house_style():
-        fig, axes = panels(1, 1, width=8, height=0.42 * len(above) + 1.2)
-        ax = axes[0, 0]
-        for j, e in enumerate(above.columns):
-            color = matplotlib.colormaps["viridis"](0.9 * j / max(1, len(above.columns) - 1))
-            places = [i - 0.4 + height * (j + 0.5) for i in range(len(above))]
-            ax.barh(places, above[e].clip(lowest), height, color=color, label=f"eps_rel {e:g}")
-        ax.axvline(0, color="black", lw=0.8)
-        ax.set_yticks(range(len(above)), above.index)
-        ax.set_xlabel(f"PSNR above bilinear interpolation (dB; bars end at {lowest:g})")
-        ax.legend(loc="upper left")
-    return fig
-
 # %% ../../nbs/study/08_leaderboard.ipynb #a5e840d5
 def described(
     defences: Sequence[Defence],
@@ -241,6 +192,18 @@ def described(
         smoothed = f"; sigma_g {d.sigma_g:g}, {d.k} draws, {summed}" if d.sigma_g else ""
         lines.append(f"- **{d.name}**: {d.about} Layers: `{d.layers}`{smoothed}.")
     return "\n".join(lines)
+
+def described_table(
+    defences: Sequence[Defence],
+):  # -> DataFrame of text: lines down
+    "Lay out what each line is."
+    import pandas as pd
+    table = {}
+    for d in defences:
+        summed = "mean" if d.estimator == "mean" else f"{d.estimator} median"
+        smoothed = f"{summed} of {d.k} draws at {d.sigma_g:g}" if d.sigma_g else ""
+        table[d.name] = {"idea": d.about, "layers": d.layers, "smoothed": smoothed}
+    return pd.DataFrame(table).T
 
 # %% ../../nbs/study/08_leaderboard.ipynb #959063b6
 def certifiable(
