@@ -1,0 +1,140 @@
+"""What is worth doing on a borrowed GPU, most worth first.
+
+Each step is a command line: of the package (`rs_sr_...`), or of a script in this folder. Each resumes when it
+is given again with the same words. `share` is the part of the time that it may take in the first round; what
+is left over then goes to unfinished steps, in the same order.
+"""
+import csv
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+ROOT = Path(__file__).resolve().parents[2]
+DEFENCES = ROOT / "data" / "results" / "defences.csv"
+
+
+COLUMNS = ("name", "layers", "estimator", "sigma_g", "k", "scale", "about")  # of a list of defences
+
+
+class Plan(NamedTuple):
+    "Where things are, and how much is done."
+    data: Path  # train/, val/, test/
+    out: Path  # of all results
+    device: str
+    minutes: float  # of the whole run
+    tiny: bool = False  # a rehearsal
+
+    def size(self, full: str, tiny: str) -> list[str]:
+        "Choose the options of a full run, or of a rehearsal."
+        return (tiny if self.tiny else full).split()
+
+
+class Step(NamedTuple):
+    "One thing to do."
+    name: str
+    share: float  # of the minutes, in the first round
+    call: Callable[[Plan], list[str]]  # makes the command line when the step begins
+
+
+def cells(plan: Plan) -> list[str]:
+    return ["cells", "--device", plan.device, "--out", f"{plan.out}/cells.json"]
+
+
+def pages(plan: Plan) -> list[str]:
+    return ["cells", "--device", plan.device, "--out", f"{plan.out}/pages.json", "--whole",
+            *plan.size("--jobs 8", "--pages runtime/03_seeds")]
+
+
+def rates(plan: Plan) -> list[str]:
+    return ["rates", "--device", plan.device, "--out", f"{plan.out}/rates.csv", *plan.size("", "--tiny")]
+
+
+def bench(plan: Plan) -> list[str]:
+    return ["rs_sr_bench", "--device", plan.device, "--out", f"{plan.out}/bench.csv",
+            *plan.size("--works smooth,pgd,floor,train,tune,processes --tune_images 4 --rounds 5 --compile",
+                       "--works floor --rounds 1")]
+
+
+def certify(network: str, levels: str) -> Callable[[Plan], list[str]]:
+    "Certify twenty test photographs with 100,000 draws."
+    def call(plan: Plan) -> list[str]:
+        return ["rs_sr_certify", network, "--data", str(plan.data), "--split", "test", "--sigma_g", levels,
+                "--device", plan.device, "--out", f"{plan.out}/certificates-{network}.csv",
+                *plan.size("--images 20 --k 100000", "--images 2 --k 50 --draws 5 --means 1 --crop 32")]
+    return call
+
+
+def epochs(plan: Plan, share: float) -> int:
+    "Choose so many epochs as the measured rate of a training step allows in a share of the time."
+    with open(plan.out / "rates.csv", newline="", encoding="utf-8") as file:
+        rows = [row for row in csv.DictReader(file) if row["work"] == "training"]
+    rate = float(rows[0]["images_a_second"])
+    photographs = sum(1 for f in (plan.data / "train").rglob("*") if f.is_file())
+    return max(1, int(0.8 * 60 * plan.minutes * share * rate / photographs))
+
+
+def train(scale: int, eps_rel: float, share: float) -> Callable[[Plan], list[str]]:
+    "Train a wider EDSR through the projection, against attacks that start at the measurement."
+    def call(plan: Plan) -> list[str]:
+        half = "bf16"
+        return ["rs_sr_train", str(plan.data), f"{plan.out}/runs/{run_name(scale, eps_rel)}", "--projected",
+                *f"--method adversarial --scale {scale} --eps_rel {eps_rel} --network edsr".split(),
+                *f"--attack_start measurement --mixed_precision {half} --attack_precision {half}".split(),
+                *plan.size(f"--channels 96 --blocks 12 --batch_size 64 --epochs {epochs(plan, share)}",
+                           "--channels 4 --blocks 1 --batch_size 2 --crop 32 --region 40 --epochs 2"),
+                *(["--cpu"] if plan.device == "cpu" else [])]
+    return call
+
+
+def run_name(scale: int, eps_rel: float) -> str: return f"edsr-x{scale}-projadv{eps_rel:g}"
+
+
+def judge(scale: int, eps_rel: float) -> Callable[[Plan], list[str]]:
+    "Attack a trained network with the ensemble, on test photographs."
+    def call(plan: Plan) -> list[str]:
+        name = run_name(scale, eps_rel)
+        folder = plan.out / "runs" / name
+        if not (folder / "model.safetensors").is_file(): raise ValueError(f"{name} is not trained yet")
+        lines = plan.out / f"{name}.csv"
+        with open(lines, "w", newline="", encoding="utf-8") as file:
+            line = (name, f"projection + {folder}", "mean", 0, 16, scale, "Trained on a GPU.")
+            csv.writer(file).writerows([COLUMNS, line])
+        return attacked(plan, lines, f"judged-{name}", "--steps 200")
+    return call
+
+
+def leaderboard(plan: Plan) -> list[str]:
+    "Attack every defence of the leaderboard on all test photographs."
+    lines = DEFENCES
+    if plan.tiny:
+        lines = plan.out / "defences.csv"
+        lines.write_text("".join(DEFENCES.read_text().splitlines(keepends=True)[:2]))
+    return attacked(plan, lines, "leaderboard", "--eps_rel 0,0.01,0.02,0.05,0.1,0.2")
+
+
+def attacked(plan: Plan, lines: Path, name: str, options: str) -> list[str]:
+    return ["rs_sr_leaderboard", str(lines), str(plan.data), "--split", "test", "--device", plan.device,
+            "--out", f"{plan.out}/{name}.csv",
+            *plan.size(options, "--eps_rel 0,0.05 --images 2 --crop 32 --steps 40 --smooth_steps 80")]
+
+
+STEPS = (
+    Step("cells", 0.1, cells),
+    Step("rates", 0.1, rates),
+    Step("bench", 0.1, bench),
+    Step("certificates, noise0.1", 0.08, certify("unet-x2-noise0.1", "0.1")),
+    Step("certificates, noise0.4", 0.12, certify("unet-x2-noise0.4", "0.25,0.5")),
+    Step("training, x2 at 0.05", 0.12, train(2, 0.05, 0.12)),
+    Step("judge, x2 at 0.05", 0.03, judge(2, 0.05)),
+    Step("training, x4 at 0.05", 0.08, train(4, 0.05, 0.08)),
+    Step("judge, x4 at 0.05", 0.02, judge(4, 0.05)),
+    Step("training, x2 at 0.1", 0.1, train(2, 0.1, 0.1)),
+    Step("judge, x2 at 0.1", 0.03, judge(2, 0.1)),
+    Step("training, x4 at 0.1", 0.08, train(4, 0.1, 0.08)),
+    Step("judge, x4 at 0.1", 0.02, judge(4, 0.1)),
+    Step("leaderboard", 0.12, leaderboard),
+    Step("pages", 0.1, pages),
+)
+# a rehearsal certifies, trains and judges once
+REHEARSED = ("cells", "rates", "bench", "certificates, noise0.1", "training, x2 at 0.05", "judge, x2 at 0.05",
+             "leaderboard", "pages")
