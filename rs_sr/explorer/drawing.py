@@ -177,7 +177,8 @@ def smoothing_frames(
     for view in views(session, s):
         image = None if view.pictures is shown else _smoothing_sheet(view, s, window)
         shown = view.pictures
-        yield Frame(image, f"{view.progress or f'g: {view.draws} draws'}.\n{view.certificate}", view.ready)
+        lines = [f"{view.progress or f'g: {view.draws} draws'}.", view.convergence, view.certificate]
+        yield Frame(image, "\n".join(line for line in lines if line), view.ready)
 
 # %% ../../nbs/explorer/03_drawing.ipynb #df4a0bd6
 def _sigma_diagram(curves: dict[str, list[float]], best: dict[str, float], sigma_g: float):

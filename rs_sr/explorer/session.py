@@ -7,7 +7,7 @@ __all__ = ['OFFERED', 'STEPS_F', 'STEPS_G', 'PIECE', 'BLOCKS', 'Setting', 'Sessi
            'Search', 'attack', 'mean_of']
 
 # %% ../../nbs/explorer/01_session.ipynb #7a788b5b
-import secrets, tempfile
+import math, secrets, tempfile
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -18,20 +18,22 @@ import torch
 from torch import Tensor, nn
 from ..attacks import cosine_steps, pgd, smooth_pgd
 from ..data import TensorPairs, center_region, image_extensions, load_photo, sample_photos
+from ..evaluation import attack_batch, usual_steps
 from ..models import baselines, load_estimator, pretrained_models, projected, record_of
 from ..physics import IMAGENET_MINI, LinearPhysics, eps_from_rel, parse_physics, resize, spec_of, to_image
-from ..runtime import inference_copy
+from ..runtime import generator, inference_copy
 from ..smoothing import SmoothedModel
 
 # %% ../../nbs/explorer/01_session.ipynb #c6b881ba
-OFFERED = ("none", "pgd", "smooth_pgd")  # attacks of an explorer, names of `rs_sr.attacks.ATTACKS`
+OFFERED = ("none", "pgd", "smooth_pgd", "ensemble")  # attacks, names of `rs_sr.attacks.ATTACKS`
 
 @dataclass(frozen=True)
 class Setting:
     "What a visitor has chosen."
     photo: str = "life_7.png"  # name of a photograph
     model: str = "unet-x2-noise0.4"  # name of a network
-    attack: str = "pgd"  # one of `OFFERED`: no attack, on the network, on the smoothed estimator
+    # one of `OFFERED`: no attack, on the network, on the smoothed estimator, the worst of many
+    attack: str = "pgd"
     eps_rel: float = 0.05  # relative radius of the attack and of the certificate, model units
     sigma_g: float = 0.7  # smoothing level, model units; 0: g is f
     k: int = 32  # draws of g; 8, 16, or a multiple of 16
@@ -207,6 +209,13 @@ class Search(NamedTuple):
     y: Tensor  # attacked measurement, (1, ...), model space
     steps: int  # done so far
     planned: int  # in the end
+    unit: str = "step"  # of these numbers
+    late: float = math.nan  # what the last quarter of the ensemble's budget added to the error, as a share
+
+    def convergence(self) -> str:
+        "Say how far the search has converged."
+        if math.isnan(self.late): return ""
+        return f"The last quarter of the attack's budget moved the error by {100 * self.late:.1f} %."
 
 def _attack_f(session: Session, s: Setting) -> Search:
     "Attack the network, or recall the result."
@@ -237,6 +246,22 @@ def _attack_g(session: Session, s: Setting) -> Iterator[Search]:
         found = session.keep(key, Search(attacked, found.steps + PIECE, STEPS_G))
         yield found
 
+# %% ../../nbs/explorer/01_session.ipynb #fc2a2791
+def _attack_all(session: Session, s: Setting) -> Iterator[Search]:
+    "Show the attack on the network, then the worst that the ensemble finds."
+    key = ("attack", s.photo, s.model, s.eps_rel, s.sigma_g, "ensemble")
+    found = session.recall(key)
+    if found is None:
+        passes = usual_steps("ensemble", s.sigma_g)
+        yield Search(_attack_f(session, s).y, 0, passes, "pass")
+        y, x = pair(session, s.photo, session.measured[s.model])
+        worst = attack_batch(session.network(s.model), y, x, s.eps_rel, "ensemble", steps=passes,
+                             sigma_g=s.sigma_g, generator=generator("cpu", 0))
+        moved = math.nan if worst.late is None else worst.late.item()
+        found = session.keep(key, Search(worst.y, passes, passes, "pass", moved))
+    yield found
+
+# %% ../../nbs/explorer/01_session.ipynb #cad8cd5f
 @torch.enable_grad()
 def attack(
     session: Session,  # remembers the result
@@ -247,6 +272,8 @@ def attack(
         yield Search(pair(session, s.photo, session.measured[s.model])[0], 0, 0)
     elif s.attack == "smooth_pgd" and s.sigma_g > 0:
         yield from _attack_g(session, s)
+    elif s.attack == "ensemble":
+        yield from _attack_all(session, s)
     else:
         yield _attack_f(session, s)
 

@@ -36,6 +36,7 @@ class View:
     progress: str  # what is still going on; empty: nothing
     ready: bool  # True: the pictures are final
     certificate: str = ""  # one sentence on what is certified
+    convergence: str = ""  # one sentence on the search of the ensemble
 
 # %% ../../nbs/explorer/02_views.ipynb #41f1a6a4
 ALPHA = 1e-3  # probability that any certificate of one setting is wrong
@@ -131,7 +132,7 @@ def _estimates(
 def _progress(found: Search, done: int, k: int, last: bool) -> str:
     "Say what is still going on."
     searching = found.steps < found.planned
-    said = [f"attack on g: step {found.steps} of {found.planned}"] if searching else []
+    said = [f"attack: {found.unit} {found.steps} of {found.planned}"] if searching else []
     if searching or not last: said.append(f"g: {done} of {k} draws")
     return "; ".join(said)
 
@@ -156,7 +157,8 @@ def views(
         for g, done, last in _estimates(session, key, base, given, s.sigma_g, goal):
             progress = _progress(found, done, s.k, last)
             pictures = {name: p[0] for name, p in {"x": truth, **seen, "g": g}.items()}
-            view = View(pictures, scores | _scores({"g": g}, truth), done, progress, not progress)
+            view = View(pictures, scores | _scores({"g": g}, truth), done, progress, not progress,
+                        convergence=found.convergence())
             if progress: yield view
     for sentence in certificate(session, s): yield replace(view, certificate=sentence)
 

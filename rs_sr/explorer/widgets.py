@@ -28,7 +28,8 @@ class Choice(NamedTuple):
 # %% ../../nbs/explorer/04_widgets.ipynb #1230e00a
 SLIDER_EPS_REL = (0.0, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2)
 SLIDER_SIGMA_G = (0.0, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 0.6, 0.7, 0.85, 1.0, 1.2)
-_ATTACKS = [("none", "none"), ("on f (pgd)", "pgd"), ("on g (smooth_pgd)", "smooth_pgd")]
+_ATTACKS = [("none", "none"), ("on f (pgd)", "pgd"), ("on g (smooth_pgd)", "smooth_pgd"),
+            ("the worst of many (ensemble)", "ensemble")]
 _PLACES = [(f"{p}%", p / 100) for p in range(0, 101, 5)]
 _WINDOW = {"zoom": Choice("zoom", [(f"{z} x", z) for z in (1, 2, 4, 8)], 1),
            "across": Choice("across", _PLACES, 0.5), "down": Choice("down", _PLACES, 0.5)}
