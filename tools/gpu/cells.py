@@ -11,6 +11,7 @@ says what ran and what failed, and pages that passed are not run again.
 import argparse
 import ast
 import contextlib
+import importlib
 import io
 import json
 import linecache
@@ -26,6 +27,10 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 LEFT_OUT = ("tutorials", "experiments", "explorer")  # pages that teach, show results, or need a browser
+# what most pages import: once, before their processes part
+SHARED = ("matplotlib.pyplot", "pandas", "scipy.stats", "skimage.metrics", "torchmetrics.functional.image",
+          "torchvision.transforms.v2.functional", "accelerate", "fastcore.test",
+          "rs_sr.evaluation", "rs_sr.models")
 EMPTY = {"page": "", "device": "", "cells": 0, "cuda": 0, "error": "", "seconds": 0.0}
 SHOWN = argparse.RawDescriptionHelpFormatter
 
@@ -145,6 +150,8 @@ def main(words: list[str] | None = None) -> None:
     rows = [row for row in rows if not row["error"]]
     passed = {row["page"] for row in rows}
     todo = [page for page in pages if name_of(page) not in passed]
+    for name in SHARED:
+        with contextlib.suppress(ModuleNotFoundError): importlib.import_module(name)
     for row in results(todo, given.device, given.whole, given.jobs):
         rows.append(row)
         given.out.write_text(json.dumps(rows, indent=1) + "\n")

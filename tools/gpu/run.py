@@ -29,7 +29,8 @@ FORK = get_context("fork")
 SHOWN = argparse.RawDescriptionHelpFormatter
 PART, PARTS = 15 * 10**6, 4  # bytes of a file that comes back, and how many such files there may be
 LEAVE, PATIENCE = 20, 12  # seconds kept for the end, and for a step to save what it has
-KEPT_ALIVE_NOT = 1  # PR_SET_PDEATHSIG: a step dies with the run
+DIES_WITH_US = 1  # PR_SET_PDEATHSIG
+HERE_ON = "{work}"  # stands for the working folder in stored command lines
 
 
 def prepare(carried: Path, work: Path) -> None:
@@ -52,7 +53,7 @@ def prepare(carried: Path, work: Path) -> None:
 
 def child(call: list[str], log: Path) -> None:
     "Run a command line in this process, which was forked for it."
-    ctypes.CDLL(None).prctl(KEPT_ALIVE_NOT, signal.SIGKILL)
+    ctypes.CDLL(None).prctl(DIES_WITH_US, signal.SIGKILL)
     os.setpgrp()
     with open(log, "a", encoding="utf-8") as file:
         os.dup2(file.fileno(), 1)
@@ -87,6 +88,11 @@ class Run:
         self.steps: dict[str, dict] = json.loads(self.file.read_text()) if self.file.is_file() else {}
         for known in self.steps.values(): known["failed_now"] = False
 
+    def moved(self, word: str, to: str = "") -> str:
+        "Name the working folder, or put it where its name stands: the next machine may have another."
+        work = str(self.plan.out.parent)
+        return word.replace(work, to) if to else word.replace(HERE_ON, work)
+
     def left(self) -> float: return self.deadline - time.monotonic()
 
     def step(self, step, seconds: float) -> None:
@@ -94,8 +100,9 @@ class Run:
         known = self.steps.setdefault(step.name, {"state": "begun", "seconds": 0.0, "goes": 0, "call": []})
         log, start = log_of(self.plan, step.name), time.monotonic()
         try:
-            known["call"] = known["call"] or [str(word) for word in step.call(self.plan)]
-            known["state"] = run(known["call"], log, min(seconds, self.left() - PATIENCE))
+            known["call"] = known["call"] or [self.moved(word, HERE_ON) for word in step.call(self.plan)]
+            call = [self.moved(word) for word in known["call"]]
+            known["state"] = run(call, log, min(seconds, self.left() - PATIENCE))
         except (ValueError, OSError) as error:  # its command line cannot be made yet
             known["state"] = "waiting"
             log.write_text(f"{error}\n")
