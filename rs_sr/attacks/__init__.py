@@ -6,9 +6,9 @@
 __all__ = ['ATTACKS', 'MEMBERS', 'Worst', 'ascend', 'check_attack', 'GradientError', 'inside_ball', 'needs_gradients', 'norms',
            'pick', 'project', 'radius_of', 'random_in_ball', 'checked_loss', 'clamped_error', 'region_error',
            'squared_error', 'ssim_loss', 'towards', 'Iterate', 'cosine_steps', 'pgd', 'slope_of', 'step_sizes', 'visit',
-           'warn_if_flat', 'without_attack', 'apgd', 'checkpoints', 'Shrinking', 'climb', 'homotopy', 'power_ascent',
-           'Basis', 'basis_of', 'erase', 'amplified', 'equalise', 'square_attack', 'random_direction', 'smooth_pgd',
-           'top_singular_direction', 'Attacked', 'attack_ensemble', 'has_gradient']
+           'warn_if_flat', 'without_attack', 'apgd', 'checkpoints', 'Shrinking', 'Walk', 'along', 'climb', 'homotopy',
+           'power_ascent', 'Basis', 'basis_of', 'erase', 'amplified', 'equalise', 'square_attack', 'random_direction',
+           'smooth_pgd', 'top_singular_direction', 'Attacked', 'attack_ensemble', 'has_gradient']
 
 # %% ../../nbs/attacks/index.ipynb #d167bd54
 from .names import ATTACKS, MEMBERS
@@ -18,7 +18,7 @@ from .losses import checked_loss, clamped_error, region_error, squared_error, ss
 from .gradient import (Iterate, cosine_steps, pgd, slope_of, step_sizes, visit, warn_if_flat,
                                     without_attack)
 from .adaptive import apgd, checkpoints
-from .homotopy import Shrinking, climb, homotopy, power_ascent
+from .homotopy import Shrinking, Walk, along, climb, homotopy, power_ascent
 from .erasure import Basis, basis_of, erase
 from .smoothed import random_direction, smooth_pgd, top_singular_direction
 from .black_box import amplified, equalise, square_attack
@@ -31,7 +31,7 @@ _all_ = ["ATTACKS", "MEMBERS", "Worst", "ascend", "check_attack", "GradientError
          "checked_loss", "clamped_error", "region_error", "squared_error", "ssim_loss", "towards",
          "Iterate", "cosine_steps", "pgd", "slope_of", "step_sizes", "visit",
          "warn_if_flat", "without_attack", "apgd", "checkpoints",
-         "Shrinking", "climb", "homotopy", "power_ascent", "Basis", "basis_of", "erase",
+         "Shrinking", "Walk", "along", "climb", "homotopy", "power_ascent", "Basis", "basis_of", "erase",
          "amplified", "equalise", "square_attack",
          "random_direction", "smooth_pgd", "top_singular_direction",
          "Attacked", "attack_ensemble", "has_gradient"]

@@ -19,7 +19,7 @@ from .ball import (GradientError, Worst, check_attack, inside_ball, needs_gradie
 from .black_box import amplified, equalise, square_attack
 from .erasure import erase
 from .gradient import cosine_steps, pgd, visit
-from .homotopy import Shrinking, climb, homotopy
+from .homotopy import Shrinking, Walk, climb, homotopy
 from .losses import checked_loss, squared_error
 from .smoothed import random_direction, smooth_pgd
 from ..physics import LinearPhysics
@@ -196,9 +196,9 @@ class _Leg(NamedTuple):
 def _legs(lanes: int, passes: int) -> list[_Leg]:
     "Plan the longest race that a budget of passes allows."
     half = math.ceil(lanes / 2)
-    length = int((passes - 1) / 2 / (0.4 * lanes + 0.2 * half + 0.4)) + 1
+    length = int((passes - 1) / 2 / (0.5 * lanes + 0.15 * half + 0.35)) + 1
     while True:
-        first, second = math.ceil(0.4 * length), math.ceil(0.6 * length)
+        first, second = math.ceil(0.5 * length), math.ceil(0.65 * length)
         late = max(second, length - max(1, passes // 8))
         ends = [(first, lanes), (second, half), (late, 1), (length, 1)]
         starts = [0, first, second, late]
@@ -215,14 +215,15 @@ class _Start(NamedTuple):
 
 class _Race:
     "Runs of the homotopy in lanes, each with one run of every image."
-    def __init__(self, board: _Board, starts: Sequence[_Start], steps: int, first: float):
+    def __init__(self, board: _Board, starts: Sequence[_Start], steps: int, share: float):
         self.board, self.search = board, board.search
         self.names, self.steps = [start.name for start in starts], steps
         y, radius = self.search.y, self.search.radius
         # of each lane; from the first halt on, all balls and so all plans are alike
-        self.plans = [Shrinking(steps, start.widen, first=first) for start in starts]
-        # perturbations, a lane each
-        self.at = [project(s.z - y, plan.radius(0, radius)) for s, plan in zip(starts, self.plans)]
+        self.plans = [Shrinking(steps, start.widen, share) for start in starts]
+        # where they are, a lane each
+        self.at = [Walk(project(s.z - y, plan.radius(0, radius)), torch.zeros_like(y))
+                   for s, plan in zip(starts, self.plans)]
         # which run is in a lane, (lanes, B)
         self.who = torch.arange(len(starts), device=y.device)[:, None].repeat(1, len(y))
         self.best = [Worst(y) for _ in starts]  # of each run, by name
@@ -233,11 +234,11 @@ class _Race:
         with frozen(s.model, s.y), torch.autocast(s.y.device.type, enabled=False):
             for lane in range(leg.lanes):
                 seen, plan = Worst(s.y), self.plans[lane]
-                e = climb(s.model, s.y, s.x, self.at[lane], s.radius, loss, plan, leg.steps, seen)
+                at = climb(s.model, s.y, s.x, self.at[lane], s.radius, loss, plan, leg.steps, seen)
                 if leg.steps.stop == self.steps:
-                    here = visit(s.model, s.y, e, s.x, loss, gradient=False)
-                    seen.offer(here.loss, e=e, x_hat=here.x_hat)
-                self.at[lane] = e
+                    here = visit(s.model, s.y, at.e, s.x, loss, gradient=False)
+                    seen.offer(here.loss, e=at.e, x_hat=here.x_hat)
+                self.at[lane] = at
                 if seen.kept: self.keep(lane, seen)
 
     def keep(self, lane: int, seen: Worst) -> None:
@@ -252,7 +253,8 @@ class _Race:
         reached = torch.stack([best.loss for best in self.best]).gather(0, self.who)
         order = reached.argsort(0, descending=True)[:lanes]
         image = torch.arange(len(self.search.y), device=order.device)
-        self.at = list(torch.stack(self.at)[order, image])
+        e, direction = (torch.stack(parts)[order, image] for parts in zip(*self.at))
+        self.at = [Walk(*at) for at in zip(e, direction)]
         self.who = self.who.gather(0, order)
 
     def report(self) -> None:
@@ -261,10 +263,10 @@ class _Race:
             if best.kept: self.board.enter(name, 0, self.search.y + best["e"])
 
 # %% ../../nbs/attacks/09_ensemble.ipynb #bcc5aea6
-def _race(board: _Board, starts: Sequence[_Start], passes: int, first: float = 30.0) -> None:
+def _race(board: _Board, starts: Sequence[_Start], passes: int, share: float = 0.35) -> None:
     "Let runs from different starts race within a budget."
     legs = _legs(len(starts), passes)
-    race = _Race(board, starts, legs[-1].steps.stop, first)
+    race = _Race(board, starts, legs[-1].steps.stop, share)
     try:
         for leg in legs:
             race.halt(leg.lanes)
@@ -282,7 +284,7 @@ def _race(board: _Board, starts: Sequence[_Start], passes: int, first: float = 3
 # %% ../../nbs/attacks/09_ensemble.ipynb #89d82ae8
 def _plain(board: _Board, passes: int, erased: Tensor | None) -> None:
     "Attack a differentiable model."
-    search, runs = board.search, 2 + (passes >= 300) + (passes >= 600)
+    search, runs = board.search, sum(passes >= least for least in (0, 180, 400, 800))
     starts = [_Start("homotopy", search.y), _Start("pgd", search.y, 1.0)]
     if erased is not None: starts.append(_Start("homotopy erased", erased))
     starts += [_Start(f"homotopy random {i}", search.anywhere()) for i in (1, 2)]
@@ -307,7 +309,7 @@ def _median(board: _Board, model: MedianSmoothed, passes: int) -> None:
     _smoothed(board, model.mean, passes * model.mean.k // 2, mark=False)
     for name in board.passes.keys() - before.keys(): board.passes[name] /= model.mean.k
     left = passes - math.ceil(board.spent - sum(before.values()))
-    _race(board, [_Start("pgd", board.worst["z"], 1.0)], left, first=3.0)
+    _race(board, [_Start("pgd", board.worst["z"], 1.0)], left, share=0)
 
 # %% ../../nbs/attacks/09_ensemble.ipynb #09c73783
 def _blind(board: _Board, passes: int) -> None:
