@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import nn
-from .dataset import FAMILY, about_pairs, measured_columns, range_and_grid
+from .dataset import FAMILY, about_pairs, measured_columns, range_and_grid, range_columns
 from .falsify import attacked_errors, attacks_on, compare_with_attack
 from .sampling import as_pixels, noisy_reconstructions
 from ..data import Pairs
@@ -55,6 +55,15 @@ def _same_measurement(frame, now: Mapping[str, Any]) -> None:
         if other := set(frame[column]) - {value}:
             raise ValueError(f"the table was certified for {column} {other.pop()}, the dataset has {value}; "
                              "give the dataset that was certified")
+
+# %% ../../nbs/certificates/08_attacked.ipynb #43779eaf
+def _same_range(frame, values: tuple[float, float], grid: float | None) -> None:
+    "Refuse another range of pixels, or another grid."
+    for column, now in range_columns(values, grid).items():
+        kept = set(frame[column].map(str)) if column in frame else set()  # earlier versions had none
+        for was in sorted(kept - {str(now)}):
+            raise ValueError(f"the table was certified for {column} {was}, here they are {now}; "
+                             "give the same")
 
 def _same_photographs(frame, dataset: Pairs, photos: Mapping[str, str]) -> None:
     "Refuse photographs that are not those that were certified."
@@ -172,6 +181,7 @@ def violations(
     photos = {name: dataset.fingerprint(i) for i, name in enumerate(dataset.names) if name in names}
     _same_models(frame, weights)
     _same_photographs(frame, dataset, photos)
+    _same_range(frame, values, grid)
     attack = {"steps": steps, "attack_k": attack_k}
     measure = {"draws": draws, "means": list(means)}
     known: dict[str, Any] = {"weights": weights, "photos": photos,

@@ -33,8 +33,8 @@ from ..metrics import psnr
 from ..models import UNetSR
 from ..physics import IMAGENET_MINI, Downsampling, Normalization, eps_from_rel, parse_physics, resize
 from ..physics import spec_of, to_image
-from ..runtime import callable_settings, derive_seed, device_of, fingerprint, frozen, generator
-from ..runtime import kept_memory, modules_in, progress, provenance
+from ..runtime import callable_settings, content_of, derive_seed, device_of, fingerprint, frozen
+from ..runtime import generator, is_foreign, kept_memory, modules_in, progress, provenance
 from ..smoothing import SmoothedModel
 
 # %% ../../nbs/evaluation/09_report.ipynb #584b6fd8
@@ -364,12 +364,13 @@ def _linear_gain(run) -> float:
 # %% ../../nbs/evaluation/09_report.ipynb #01df50ac
 def _identity(model) -> str:
     "Name a model: a module by its weights, anything else by its name, its code and the weights that it uses."
-    if isinstance(model, nn.Module): return fingerprint(model)
+    if isinstance(model, nn.Module):
+        return fingerprint(model) + (f" {content_of(model)}" if is_foreign(model) else "")
     name = f"{getattr(model, '__module__', '')}.{getattr(model, '__qualname__', type(model).__name__)}"
     if isinstance(model, partial): name = "partial"
-    text = callable_settings(model) if isinstance(model, (FunctionType, MethodType, partial)) else ""
-    used = text + "".join(fingerprint(module) for module in modules_in(model))
-    return f"{name} {hashlib.sha256(used.encode()).hexdigest()[:12]}" if used else name
+    told = callable_settings if isinstance(model, (FunctionType, MethodType, partial)) else content_of
+    used = told(model) + "".join(fingerprint(module) for module in modules_in(model))
+    return f"{name} {hashlib.sha256(used.encode()).hexdigest()[:12]}"
 
 def _origin(run, weights, clean) -> dict:
     "Say what decides the numbers, what was found about the model, and where it was computed."

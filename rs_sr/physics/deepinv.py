@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from .operators import Physics
+from ..runtime import callable_settings, content_of
 
 # %% ../../nbs/physics/07_deepinv.ipynb #92d982dc
 def is_deepinv(
@@ -57,14 +58,26 @@ def _settings(physics: nn.Module) -> dict[str, Any]:
     def plain(v): return all(isinstance(part, _PLAIN) for part in (v if isinstance(v, tuple) else (v,)))
     return {n: v for n, v in found.items() if n[0] != "_" and n not in _SOLVER and plain(v)}
 
+# %% ../../nbs/physics/07_deepinv.ipynb #5d9d5023
+def _code(physics: nn.Module) -> str:
+    "Name the functions of an operator that is not one of deepinv's own, or that was given them."
+    kind = type(physics)
+    if kind.__module__.split(".")[0] != "deepinv": return content_of(physics)
+    functions = (getattr(physics, name, None) for name in ("forw", "A_adj"))
+    return "".join(map(callable_settings, functions)) if kind.__name__ == "LinearPhysics" else ""
+
 def _digits(physics: nn.Module) -> str:
     "Name the settings and tensors of an operator and of those in it by twelve hexadecimal digits."
     text = hashlib.sha256(repr((type(physics).__name__, sorted(_settings(physics).items()))).encode())
     for name, tensor in sorted(_tensors(physics).items()):
         values = torch.view_as_real(tensor) if tensor.is_complex() else tensor
         text.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}".encode() + values.cpu().numpy().tobytes())
+    text.update(_code(physics).encode())
     for part in getattr(physics, "physics_list", ()): text.update(_digits(part).encode())
     return text.hexdigest()[:12]
+def _solver(physics: nn.Module) -> str:
+    "Say how accurately an operator inverts."
+    return ", ".join(f"{name}={getattr(physics, name, None)}" for name in ("max_iter", "tol"))
 
 # %% ../../nbs/physics/07_deepinv.ipynb #7923b573
 def _is_list(measured: Any) -> bool:
@@ -124,6 +137,7 @@ class DeepinvPhysics(Physics):
         self.image_size = _image_size(original)  # (C, H, W) of the images that it takes; None: of any
 
     def settings(self) -> list[str]: return [self.digits]
+    def extra_repr(self) -> str: return f"{self.spec!r}, {_solver(self.original)}"
     def A(self, x: Tensor) -> Tensor: return self.real(self.original.A(x.to(self.dtype))).to(x.dtype)
     def A_adjoint(self, y: Tensor) -> Tensor: return self.original.A_adjoint(self.restored(y)).to(y.dtype)
     def A_dagger(self, y: Tensor) -> Tensor: return self.original.A_dagger(self.restored(y)).to(y.dtype)

@@ -13,6 +13,7 @@ from .deepinv import from_deepinv, is_deepinv
 from .masks import Denoising, Inpainting
 from .operators import LinearPhysics, Physics
 from .separable import Downsampling, GaussianBlur
+from ..runtime import content_of
 
 # %% ../../nbs/physics/08_names.ipynb #f13972d9
 def _downsampling(scale="2", *small, noise=0.0):
@@ -68,4 +69,5 @@ def spec_of(
     physics: LinearPhysics,  # any operator
 ) -> str:
     "Name an operator."
-    return str(getattr(physics, "spec", None) or type(physics).__name__)
+    own = getattr(physics, "spec", None)
+    return str(own) if own else f"{type(physics).__name__}:{content_of(physics)}"

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['writing', 'atomic', 'remove_drafts', 'check_table_file', 'check_folder', 'locked', 'turn', 'provenance', 'checksum',
-           'fingerprint', 'is_foreign', 'callable_settings', 'model_settings']
+           'fingerprint', 'is_foreign', 'callable_settings', 'content_of', 'model_settings']
 
 # %% ../../nbs/runtime/05_files.ipynb #ca9fa13d
 import errno, hashlib, os, platform, re, shutil, subprocess, sys, tempfile, time
@@ -172,6 +172,7 @@ def checksum(
 # %% ../../nbs/runtime/05_files.ipynb #92f5e394
 def _bytes_of(value: torch.Tensor) -> bytes:
     "Read the bytes of a tensor of any kind, bfloat16 included."
+    if value.layout != torch.strided: value = value.to_dense()
     plain = value.detach().resolve_conj().resolve_neg().cpu().contiguous()
     return plain.reshape(-1).view(torch.uint8).numpy().tobytes()
 
@@ -207,24 +208,41 @@ def _items(value: Any, depth: int) -> str:
     parts = [_value(part, depth - 1) for part in value]
     return str(sorted(parts) if isinstance(value, (set, frozenset)) else parts)
 
+# %% ../../nbs/runtime/05_files.ipynb #4d391fc4
+def _held(value: Any) -> dict[str, Any]:
+    "List the attributes of an object, wherever its class keeps them."
+    slots = [name for kind in type(value).__mro__ for name in np.atleast_1d(vars(kind).get("__slots__", ()))]
+    named = [name for name in map(str, slots) if name[:2] != "__"]
+    kept = {name: getattr(value, name) for name in named if hasattr(value, name)}
+    return kept | getattr(value, "__dict__", {})
+
+def _digits(value: torch.Tensor) -> str:
+    "Hash a tensor; one without values by its shape."
+    return _hashed(repr((value.shape, value.dtype)).encode() if value.is_meta else _bytes_of(value))
+
+def _module(value: nn.Module, depth: int) -> str:
+    "Tell a module by its weights, and by what they do not show."
+    settings = _settings_of(value, depth - 1) if depth > 0 else {}
+    return f"module {fingerprint(value)}" + (f" {sorted(settings.items())}" if settings else "")
+
 def _value(value: Any, depth: int = 3) -> str:
     "Tell a value by a short text, the same in each process."
     if isinstance(value, _PLAIN): return repr(value)
-    if isinstance(value, torch.Tensor): return f"tensor {_hashed(_bytes_of(value))}"
+    if isinstance(value, torch.Tensor): return f"tensor {_digits(value)}"
     if isinstance(value, np.ndarray): return f"array {_hashed(value.tobytes())}"
-    if isinstance(value, nn.Module): return f"module {fingerprint(value)}"
+    if isinstance(value, nn.Module): return _module(value, depth)
     if depth <= 0: return type(value).__name__
     if isinstance(value, (dict, list, tuple, set, frozenset)): return _items(value, depth)
     if isinstance(value, partial): return f"partial {_items([value.func, value.args, value.keywords], depth)}"
     if isinstance(value, MethodType): return f"method {_items([value.__func__, value.__self__], depth)}"
     if hasattr(value, "__code__"): return _function(value, depth)
-    return f"{type(value).__name__} {_value(getattr(value, '__dict__', {}), depth - 1)}"
+    return f"{type(value).__name__} {_value(_held(value), depth - 1)}"
 
 # %% ../../nbs/runtime/05_files.ipynb #8f9c7ca8
 def _is_ours(kind: type) -> bool: return kind.__module__.split(".")[0] in ("torch", "rs_sr", "builtins")
 
 def _is_operator(kind: type) -> bool:
-    "Recognise our operators, whose repr says everything; what they remember decides nothing."
+    "Recognise our operators: their repr says everything, what they hold or remember is left out."
     return _is_ours(kind) and hasattr(kind, "spec")
 
 def is_foreign(
@@ -245,15 +263,31 @@ def callable_settings(
     "Name what decides the output of a callable: code, constants, defaults, and all that it is bound to."
     return _hashed(_value(model, depth=6).encode(errors="surrogateescape"))
 
+# %% ../../nbs/runtime/05_files.ipynb #d881a068
+def content_of(
+    thing: Any,  # any object
+) -> str:  # twelve hexadecimal digits that change with its class, its code and all that it holds
+    "Name an object that has no name of its own."
+    kind = type(thing)
+    text = _value(thing, 6) if isinstance(thing, nn.Module) else _value(_held(thing), 6)
+    return _hashed(f"{kind.__name__} {_class_code(kind)} {text}".encode(errors="surrogateescape"))
+
+def _shortened(text: str) -> str: return text if len(text) <= 200 else f"{text[:187]} {_hashed(text.encode())}"
+
+def _settings_of(model: nn.Module, depth: int) -> dict[str, str]:
+    found: dict[str, str] = {}
+    named = dict(model.named_modules())
+    within = tuple(f"{name}." if name else "" for name, module in named.items() if _is_operator(type(module)))
+    for name, module in named.items():
+        kind, at = type(module), f"{name}." if name else ""
+        if kind.__module__.split(".")[0] == "torch" or _is_operator(kind) or name.startswith(within): continue
+        if not _is_ours(kind): found[f"{at}code"] = _class_code(kind)
+        own = {a: v for a, v in vars(module).items() if a not in _OWN and not isinstance(v, torch.device)}
+        found |= {f"{at}{a}": _shortened(_value(own[a], depth)) for a in sorted(own)}
+    return found
+
 def model_settings(
     model: nn.Module,  # any module
 ) -> dict[str, str]:  # by the name of the attribute; JSON-ready
     "List what decides a model's output besides its weights and its repr."
-    found = {}
-    for name, module in model.named_modules():
-        kind, at = type(module), f"{name}." if name else ""
-        if kind.__module__.split(".")[0] == "torch" or _is_operator(kind): continue
-        if not _is_ours(kind): found[f"{at}code"] = _class_code(kind)
-        own = {a: v for a, v in vars(module).items() if a not in _OWN and not isinstance(v, torch.device)}
-        found |= {f"{at}{a}": _value(own[a])[:200] for a in sorted(own)}
-    return found
+    return _settings_of(model, 3)
