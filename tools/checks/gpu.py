@@ -13,6 +13,7 @@ import importlib.util
 import json
 import os
 import re
+import resource
 import shutil
 import signal
 import subprocess
@@ -28,7 +29,8 @@ ROOT = Path(__file__).resolve().parents[2]
 FILES, FILE_LIMIT = 8, 16 * 2**20  # what comes back, at most
 TREE_LIMIT, PACKED_LIMIT = 64 * 2**20, 28 * 10**6  # what travels, at most, and the packed folder alone
 EXPECTED = ("cells.json", "pages.json", "rates.csv", "bench.csv", "certificates-unet-x2-noise0.1.csv",
-            "judged-edsr-x2-projadv0.05.csv", "leaderboard-defences.csv", "runs/edsr-x2-projadv0.05/model.safetensors")
+            "judged-edsr-x2-projadv0.05.csv", "leaderboard-defences.csv",
+            "runs/edsr-x2-projadv0.05/model.safetensors")
 SHOWN = argparse.RawDescriptionHelpFormatter
 NO_NETWORK = """
 import socket
@@ -162,4 +164,6 @@ if __name__ == "__main__":
     finally:
         if keep: print(folder)
         else: shutil.rmtree(folder)
-    print(f"the rehearsal went through in {time.monotonic() - began:.0f} s")
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    print(f"the rehearsal went through in {time.monotonic() - began:.0f} s, "
+          f"{used.ru_utime + used.ru_stime:.0f} s of them on a processor")

@@ -79,10 +79,10 @@ def run(call: list[str], log: Path, seconds: float) -> str:
 
 class Run:
     "A run: its deadline, what is known of its steps, and where it leaves them."
-    def __init__(self, plan, out: Path, commit: str):
+    def __init__(self, plan, out: Path, origin: dict):
         self.plan = plan
         self.out = out
-        self.commit = commit
+        self.origin = origin
         self.deadline = time.monotonic() + 60 * plan.minutes - LEAVE
         self.file = plan.out / "steps.json"
         self.steps: dict[str, dict] = json.loads(self.file.read_text()) if self.file.is_file() else {}
@@ -134,6 +134,13 @@ class Run:
 def log_of(plan, name: str) -> Path: return plan.out / "logs" / f"{name.replace(' ', '-')}.log"
 
 
+def origin_of(carried: Path, minutes: float) -> dict:
+    "Describe the machine, without waking its GPU, and the code that was packed."
+    described = importlib.import_module("rs_sr.benchmark").describe_machine()
+    found = described | importlib.import_module("rs_sr.runtime").provenance()
+    return found | {"commit": (carried / "commit.txt").read_text().strip(), "minutes": minutes}
+
+
 def place(file: Path, content: bytes) -> None:
     "Put a file in place, complete or not at all; an empty one is left out."
     if not content: return file.unlink(missing_ok=True)
@@ -144,10 +151,7 @@ def place(file: Path, content: bytes) -> None:
 
 def report(made: Run) -> str:
     "Say what was done, with the end of each log."
-    from rs_sr.benchmark import describe_machine
-    from rs_sr.runtime import provenance
-    origin = describe_machine() | provenance() | {"commit": made.commit, "minutes": made.plan.minutes}
-    lines = ["# What the minutes bought", "", *(f"- {name}: {value}" for name, value in origin.items())]
+    lines = ["# What the minutes bought", "", *(f"- {name}: {value}" for name, value in made.origin.items())]
     for name, step in made.steps.items():
         log = log_of(made.plan, name)
         end = log.read_text(errors="replace").splitlines()[-25:] if log.is_file() else []
@@ -174,7 +178,7 @@ def main(words: list[str] | None = None) -> int:
     importlib.import_module("rs_sr.commands.entry")
     importlib.import_module("torch")  # once, for all steps; CUDA begins in each of them
     plan = tasks.Plan(work / "data", work / "results", given.device, given.minutes, given.tiny)
-    made = Run(plan, given.out.resolve(), (given.carried / "commit.txt").read_text().strip())
+    made = Run(plan, given.out.resolve(), origin_of(given.carried, given.minutes))
     made.deadline -= time.monotonic() - began
     steps = [step for step in tasks.STEPS if not given.tiny or step.name in tasks.REHEARSED]
     for share in (True, False):
