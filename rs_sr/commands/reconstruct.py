@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 from fastcore.script import store_true
 from .shared import Rule, at_least, check_trained, choose_device, say_files, trained_for
-from .shared import with_rules
+from .shared import units_of_range, with_rules
 
 # %% ../../nbs/commands/12_reconstruct.ipynb #bde59a81
 def _chunk(kind: bytes, data: bytes) -> bytes:
@@ -194,17 +194,6 @@ def _rated(way: _Way, y, x, x_hat) -> str:
     return ", ".join(f"{name} {level(picture):.2f} dB" for name, picture in pictures.items())
 
 # %% ../../nbs/commands/12_reconstruct.ipynb #5bd989ff
-def _units_of(value_range: str):
-    "Look up the units of a model."
-    from rs_sr.evaluation import RANGES
-    from rs_sr.physics import IMAGENET_MINI, Normalization
-    if value_range == "normalised": return IMAGENET_MINI
-    if value_range not in RANGES:
-        names = ", ".join(("normalised", *RANGES))
-        raise ValueError(f"value_range must be one of {names}, got {value_range!r}")
-    mean, std = RANGES[value_range]
-    return Normalization((mean,) * 3, (std,) * 3)
-
 def _network(weights: str, model: str):
     "Load what was named."
     from rs_sr.evaluation import load_model
@@ -319,7 +308,7 @@ def rs_sr_reconstruct(
     network = _network(weights, model)
     operator = _operator(network, model or Path(weights).name, physics, any_physics)
     _check_tiles(operator, tile, overlap)
-    units = _units_of(value_range if model else "normalised")
+    units = units_of_range(value_range if model else "normalised")
     way = _Way(network, bool(model), _masked(operator, mask, measured), units, measured, tile, overlap, level,
                k, depth, seed, where)
     _run(way, _jobs(_ready(way, files[0]), files, folder))

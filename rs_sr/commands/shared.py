@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['SCALE_RULE', 'command_parser', 'Rule', 'with_rules', 'refuse_idle', 'given_options', 'run_command', 'parse_numbers',
-           'at_least', 'short_names', 'load_models', 'parse_crop', 'chosen_physics', 'trained_for', 'check_trained',
-           'load_estimators', 'choose_device', 'save_table', 'say_files']
+           'at_least', 'short_names', 'load_models', 'units_of_range', 'parse_crop', 'chosen_physics', 'trained_for',
+           'check_trained', 'load_estimators', 'choose_device', 'save_table', 'say_files']
 
 # %% ../../nbs/commands/00_shared.ipynb #fd394fb2
 import argparse
@@ -207,6 +207,20 @@ def load_models(
     labels = short_names(listed)
     networks = [load_network(n).to(memory_format=torch.channels_last) for n in listed]
     return dict(zip(labels, networks))
+
+# %% ../../nbs/commands/00_shared.ipynb #734c8a56
+def units_of_range(
+    value_range: str,  # normalised, pixel, symmetric or bytes
+):  # -> Normalization
+    "Look up the units of a model."
+    from rs_sr.evaluation import RANGES
+    from rs_sr.physics import IMAGENET_MINI, Normalization
+    if value_range == "normalised": return IMAGENET_MINI
+    if value_range not in RANGES:
+        names = ", ".join(("normalised", *RANGES))
+        raise ValueError(f"value_range must be one of {names}, got {value_range!r}")
+    mean, std = RANGES[value_range]
+    return Normalization((mean,) * 3, (std,) * 3)
 
 # %% ../../nbs/commands/00_shared.ipynb #2002e06d
 SCALE_RULE = Rule("scale", lambda o: not o["physics"],

@@ -22,10 +22,27 @@ def _rule(name, conditions):
     needs = " and ".join(_wanted(*condition) for condition in conditions.items())
     return Rule(name, applies, f"has an effect only with {needs}; leave it out")
 
+_OWN = [Rule("value_range", lambda o: bool(o["model"]), "is that of a model of your own; give --model")]
+_OURS = "describes a network of this package, and --model is yours; leave it out"
+_OWN += [Rule(name, lambda o: not o["model"], _OURS)
+         for name in ("network", "features", "residual", "channels", "blocks", "init")]
+
 def _rules():
     "Make a rule of each entry of the table."
     from rs_sr.training import USED_WHEN
-    return [_rule(name, conditions) for name, conditions in USED_WHEN.items()]
+    return [*_OWN, *(_rule(name, conditions) for name, conditions in USED_WHEN.items())]
+
+# %% ../../nbs/commands/03_train.ipynb #3c1b95ed
+def _own(model, value_range):
+    "Load a network of one's own, and the units in which it works."
+    if not model: return {}
+    from torch import nn
+    from rs_sr.commands.shared import units_of_range
+    from rs_sr.evaluation import load_model
+    loaded = load_model(model)
+    if not isinstance(loaded, nn.Module):
+        raise ValueError(f"{model}() returned a {type(loaded).__name__}; training needs a torch.nn.Module")
+    return {"model": loaded, "units": units_of_range(value_range)}
 
 # %% ../../nbs/commands/03_train.ipynb #27bced31
 @with_rules(later=_rules)
@@ -46,6 +63,9 @@ def rs_sr_train(
     # the network sees every measurement through the projection onto the range of A
     projected: store_true = False,
     eps_rel: float = 0.02,  # relative radius of adversarial training, model units
+    # MODULE:FUNCTION: a network of your own, from image to image; the function takes no arguments
+    model: str = "",
+    value_range: str = "normalised",  # of the images of such a network: normalised, pixel, symmetric or bytes
     network: str = "unet",  # network: unet, or edsr, which works at the size of the small photograph
     channels: int = 64,  # channels of an EDSR
     blocks: int = 8,  # residual blocks of an EDSR
@@ -82,7 +102,8 @@ def rs_sr_train(
     chosen = {name: given[name] for name in names if given.get(name) is not None}
     folder = check_folder(out)
     at_least(0, seed=seed)
-    result = train(TrainConfig(**(PRESETS[preset] | chosen)), cpu=cpu)
+    own = _own(model, value_range)
+    result = train(TrainConfig(**(PRESETS[preset] | chosen)), cpu=cpu, **own)
     if not (result.log and is_main_process()): return
     last = result.log[-1]
     print(f"{folder.name}: validation PSNR {last['psnr']:.2f} dB, SSIM {last['ssim']:.4f}")

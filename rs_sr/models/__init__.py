@@ -14,7 +14,8 @@ __all__ = ['RECORD', 'Record', 'read_record', 'record_columns', 'record_from_con
            'tile_starts', 'tile_weights', 'Knowing', 'wants_physics', 'Frequencies', 'FrequencyFilter',
            'SeparableEstimator', 'axes_of', 'cosines', 'frequencies', 'units_config', 'units_from', 'PhysicsEstimator',
            'PseudoInverse', 'Tikhonov', 'conjugate_gradients', 'fit_tikhonov', 'roughness', 'worst_error', 'AMPLIFIES',
-           'FirstGuess', 'Measurement', 'amplification', 'baselines']
+           'FirstGuess', 'Measurement', 'amplification', 'baselines', 'AnySizeFilter', 'Defence', 'is_defence',
+           'layer_names', 'list_defences', 'stacked']
 
 # %% ../../nbs/models/index.ipynb #2cbc7600
 from .record import RECORD, Record, read_record, record_columns, record_from_config
@@ -39,6 +40,7 @@ from .filters import frequencies, units_config, units_from
 from .tikhonov import PhysicsEstimator, PseudoInverse, Tikhonov, conjugate_gradients, fit_tikhonov
 from .tikhonov import roughness, worst_error
 from .baselines import AMPLIFIES, FirstGuess, Measurement, amplification, baselines
+from .defences import AnySizeFilter, Defence, is_defence, layer_names, list_defences, stacked
 
 # %% ../../nbs/models/index.ipynb #af96eca9
 _all_ = ["RECORD", "Record", "read_record", "record_columns", "record_from_config", "record_of"]
@@ -59,3 +61,4 @@ _all_ += ["units_config", "units_from"]
 _all_ += ["PhysicsEstimator", "PseudoInverse", "Tikhonov", "conjugate_gradients", "fit_tikhonov"]
 _all_ += ["roughness", "worst_error"]
 _all_ += ["AMPLIFIES", "FirstGuess", "Measurement", "amplification", "baselines"]
+_all_ += ["AnySizeFilter", "Defence", "is_defence", "layer_names", "list_defences", "stacked"]

@@ -8,7 +8,7 @@ __all__ = ['LinearFilter', 'Frequencies', 'cosines', 'frequencies', 'axes_of', '
 
 # %% ../../nbs/models/05_filters.ipynb #201a620a
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 import torch
 from torch import Tensor
@@ -318,11 +318,12 @@ def fit_filter(
     dataset: Pairs,  # training photographs, all of one size; square for the setting of the thesis
     eps_rel: float,  # relative radius of the attack to be prepared for
     *,
-    images: int = 64,  # the first so many of them
+    images: int | Sequence[int] = 64,  # the first so many of them, or which
     steps: int = 100,  # of L-BFGS, at most
+    modes: Sequence[str] = ("bicubic", "bilinear"),  # families that are tried, in the setting of the thesis
 ) -> Any:  # `LinearFilter`, the better of the two families, or `FrequencyFilter`; eps_rel is its level
     "Find the gains with the least mean worst-case error."
-    y, x = dataset.batch(range(min(images, len(dataset))))
+    y, x = dataset.batch(range(min(images, len(dataset))) if isinstance(images, int) else images)
     physics, eps = dataset.physics, eps_from_rel(eps_rel, y)
     if not (isinstance(physics, Downsampling) and physics.enlarge):
         height, width = x.shape[-2:]
@@ -330,7 +331,7 @@ def fit_filter(
         return _fitted(free, y, x, eps, steps)
     n = y.shape[-1] // dataset.scale
     fits = []
-    for mode in ("bicubic", "bilinear"):
+    for mode in modes:
         pairs = _pairs(LinearFilter(torch.ones(n, n), dataset.scale, mode, dataset.normalization), y, x)
         gains = _descent(pairs, eps, steps) if eps else _regression(pairs)
         error = pairs.error(gains, pairs.worst(gains, eps))

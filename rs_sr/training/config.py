@@ -20,7 +20,7 @@ CHOICES = {
     "attack_start": ("random", "measurement"),
     "mixed_precision": ("no", "bf16"),
     "attack_precision": ("no", "bf16"),
-    "network": ("unet", "edsr"),
+    "network": ("unet", "edsr", "own"),
 }
 
 class Rule(NamedTuple):
@@ -98,7 +98,7 @@ class TrainConfig:
     augment: bool = True  # random crops and flips; False: centre crops
     learning_rate: float = 5e-3  # of Adam, at its peak
     schedule: str = "cosine"  # "cosine": 2 % warm-up, then down to zero; "constant"
-    network: str = "unet"  # "unet", or "edsr", which folds its measurements by the scale
+    network: str = "unet"  # "unet", "edsr", which folds its measurements by the scale, or "own"
     residual: bool = True  # False: the thesis's network; of the U-Net
     features: Sequence[int] = (8, 16, 32, 64)  # channels of the U-Net
     channels: int = 64  # of the EDSR

@@ -18,12 +18,12 @@ import torch
 from torch import Tensor, nn
 from ..data import PairDataset, Pairs, sample_photos
 from ..metrics import psnr, ssim
-from ..models import Pretrained
-from ..physics import noise_of, spec_of, to_image
+from ..physics import IMAGENET_MINI, Normalization, noise_of, spec_of, to_image
 from ..runtime import (atomic, check_folder, frozen, generator, kept_memory,
     progress, provenance, remove_drafts, writing)
 from .checkpoint import load_checkpoint, not_finite, save_checkpoint, stored_settings
 from .config import ATTACKED, TrainConfig, operator_of
+from .own_network import own_config, store_weights, structure, tried
 from .step import batches, learning_rate, make_network, perturb, prepare, seen, training_step
 
 # %% ../../nbs/training/04_loop.ipynb #203e362b
@@ -121,26 +121,26 @@ class RunLog:
         return {"psnr": f"{self.entries[-1]['psnr']:.2f}", "ssim": f"{self.entries[-1]['ssim']:.4f}"}
 
 # %% ../../nbs/training/04_loop.ipynb #db54067d
-def _validation(config, root, split):
+def _validation(config, root, split, units):
     "Open photographs for validation, at the largest crop that fits scale and photographs."
     physics = operator_of(config)
     side = 160 - 160 % getattr(physics, "multiple", 1)
-    options = {"split": split, "depth": config.depth}
+    options = {"split": split, "depth": config.depth, "normalization": units}
     try: return PairDataset(root, physics, side, **options)
     except ValueError: return PairDataset(root, physics, config.crop, **options)
 
-def _open(config):
+def _open(config, units=IMAGENET_MINI):
     "Open the photographs for training and for validation."
     root = Path(config.data)
     layout = (root/"train").is_dir()
     train_set = PairDataset(
         root, operator_of(config), crop=config.crop, region=config.region and max(config.region, config.crop),
         train=config.augment, split="train" if layout else None, seed=config.seed,
-        depth=config.depth,
+        depth=config.depth, normalization=units,
     )
     if layout and any((root/split).is_dir() for split in ("val", "test")):
-        return train_set, _validation(config, root, "val")
-    return train_set, _validation(config, sample_photos("test"), None)
+        return train_set, _validation(config, root, "val", units)
+    return train_set, _validation(config, sample_photos("test"), None, units)
 
 def _check_batch(config, photographs, processes):
     "Raise if a batch cannot be filled or shared."
@@ -189,17 +189,22 @@ class Run:
         config: TrainConfig,  # what to do
         *,
         cpu: bool = False,  # True: stay on the CPU even where there is a GPU
+        model: nn.Module | None = None,  # a network of one's own; None: the one that `config` names
+        units: Normalization = IMAGENET_MINI,  # between pixels and the values that the network works with
     ):
-        self.config = config
+        self.config = config if model is None else own_config(config, model)
         self.checkpoint = check_folder(config.out)/"checkpoint.safetensors"
         self.workers = Workers(cpu=cpu)
-        with self.workers.accelerator.local_main_process_first(): self.pairs, self.val_pairs = _open(config)
+        with self.workers.accelerator.local_main_process_first():
+            self.pairs, self.val_pairs = _open(config, units)
         _check_batch(config, len(self.pairs), self.workers.share[1])
         self.total = config.epochs * (len(self.pairs) // config.batch_size)
         self.validate_at = _validation_steps(self.total, config.validations)
         torch.manual_seed(config.seed)
-        self.net, self.optimizer = prepare(config, make_network(config).to(self.workers.device))
-        self.settings = asdict(config) | {"photos": _photographs(self.pairs)}
+        net = make_network(config) if model is None else tried(self.config, model, self.pairs)
+        self.net, self.optimizer = prepare(config, net.to(self.workers.device))
+        self.settings = asdict(self.config) | {"photos": _photographs(self.pairs)}
+        if model is not None: self.settings |= {"model": structure(model), "units": str(units)}
         if self.workers.main: _tidy(self.checkpoint.parent)
         self.done, entries = _resume(self)
         self.model = self.workers.wrap(self.net, compile=config.compile)
@@ -294,11 +299,11 @@ def _finish(run):
     draft = out/f".weights.{os.getpid()}"
     try:
         with writing(out):
-            run.net.save_pretrained(draft)
-            for name in ("config.json", "model.safetensors"): os.replace(draft/name, out/name)
+            for name in store_weights(run.net, draft): os.replace(draft/name, out/name)
     finally: shutil.rmtree(draft, ignore_errors=True)
     init = run.config.init and Path(run.config.init).name
     config = {**asdict(run.config), "data": Path(run.config.data).name, "out": out.name, "init": init}
+    config |= {name: run.settings[name] for name in ("model", "units") if name in run.settings}
     record = {"config": config, "photographs": len(run.pairs), "processes": run.workers.share[1]}
     record |= provenance(run.workers.device)
     record["validation"] = run.log.entries[-1] if run.log.entries else {}
@@ -336,7 +341,7 @@ def _saved_when_interrupted(run) -> Iterator[None]:
 # %% ../../nbs/training/04_loop.ipynb #dbf10541
 class TrainResult(NamedTuple):
     "What a training run leaves."
-    model: Pretrained  # trained network, evaluation mode
+    model: Any  # trained network, evaluation mode
     # one entry for each validation: step, epoch, loss, learning_rate, psnr, ssim, psnr_perturbed, seconds
     log: list[dict]
     folder: Path  # holds model.safetensors, config.json, training.json, log.csv, checkpoint.safetensors
@@ -345,11 +350,15 @@ class TrainResult(NamedTuple):
 def train(
     config: TrainConfig,  # what to do
     *,
+    # a network of one's own, image (B, C, H, W) -> image, trained where it is; None: the one `config` names
+    model: nn.Module | None = None,
+    # between pixels and the values that the network works with; radii and noise are in these units
+    units: Normalization = IMAGENET_MINI,
     cpu: bool = False,  # True: stay on the CPU even where there is a GPU
     after_step: Callable[[int], object] | None = None,  # gets the number of steps done, after each step
 ) -> TrainResult:
     "Train a network, or resume a run that was interrupted."
-    run = Run(config, cpu=cpu)
+    run = Run(config, cpu=cpu, model=model, units=units)
     workers = run.workers
     ahead = workers.device.type == "cuda"
     pairs = batches(run.pairs, config, run.done, run.total, workers.device, share=workers.share, ahead=ahead)

@@ -145,14 +145,16 @@ def make_network(
     config: TrainConfig,
 ) -> Pretrained:  # on the CPU; new weights are drawn by torch's default generator
     "Make the network of a run, or load the one that it starts from."
+    if config.network == "own":
+        raise ValueError("network 'own' is one that you bring: train(config, model=...)")
     if config.init: return load_network(config.init)
     if config.network == "edsr": return EDSR(config.channels, config.blocks, config.scale)
     return UNetSR(features=config.features, residual=config.residual)
 
 def prepare(
     config: TrainConfig,  # learning rate
-    net: Pretrained,  # network, on its device
-) -> tuple[Pretrained, torch.optim.Optimizer]:  # the same network, ready to be trained, and its optimiser
+    net: nn.Module,  # network, on its device
+) -> tuple[nn.Module, torch.optim.Optimizer]:  # the same network, ready to be trained, and its optimiser
     "Lay out a network in memory for training and make its optimiser."
     trained: Any = net.train()
     net = trained.to(memory_format=torch.channels_last)
