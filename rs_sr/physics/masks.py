@@ -86,7 +86,8 @@ def _filled(y: Tensor, mask: Tensor) -> Tensor:
     "Put into each hole the weighted mean of the measured pixels around it; zero where there are none."
     channels = y.shape[1]
     weights = _weights(y).expand(channels, -1, -1, -1)
-    def around(t): return conv2d(t, weights, padding="same", groups=channels)  # ten times faster on the way back
+    # groups, not one channel at a time: ten times faster on the way back
+    def around(t): return conv2d(t, weights, padding="same", groups=channels)
     measured = mask * y
     known = around(mask.expand_as(y[:1]))
     return measured + (1 - mask) * around(measured) / known.clamp_min(1e-12)
