@@ -15,9 +15,10 @@ hub: huggingface_hub for weights on the Hugging Face Hub (accelerate brings it a
 relies on);
 deepinv: operators and models of deepinv, which reports, attacks and certificates then take;
 browser: jupyterlab, playwright, nbclient run notebooks as a person would, in a browser;
-dev: nbdev and the versions it needs, smalldocs for the website, ipykernel and nbclient to run notebooks, mypy
-for types, ruff for style, import-linter for the floors of the house; build, twine and readme_renderer make a
-release and check it; the notebooks test against foolbox, pyautoattack and kagglehub;
+dev: nbdev and the versions it needs, smalldocs for the website, latex2mathml for its formulas, ipykernel and
+nbclient to run notebooks, mypy for types, ruff for style, import-linter for the floors of the house; build,
+twine and readme_renderer make a release and check it; the notebooks test against foolbox, pyautoattack and
+kagglehub;
 hypothesis makes the situations of tools/checks/fuzz.py.
 """
 import re

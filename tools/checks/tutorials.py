@@ -3,7 +3,7 @@
     python tools/checks/tutorials.py [FOLDER] [--limit SECONDS]
 
 FOLDER holds the notebooks (default: nbs/tutorials). Those that have the install cell for Colab promise to
-run anywhere, and are held to it; the others, and those with `- skip_exec: true`, are left out. One after the
+run anywhere, and are held to it; the others, and those with `skip_exec: true`, are left out. One after the
 other they get a fresh kernel of the Python that runs this script, a new empty folder, and at most the given
 seconds. A warning counts as a failure. nbclient and ipykernel are needed next to rs_sr.
 """
@@ -67,7 +67,7 @@ def runs_anywhere(path: Path) -> bool:
     "Tell whether a notebook installs what it needs, and is meant to be executed."
     nb = json.loads(path.read_text(encoding="utf-8"))
     cells = ["".join(cell["source"]) for cell in nb["cells"]]
-    skipped = re.search(r"^- skip_exec: *true", cells[0], re.M)
+    skipped = re.search(r"^(- )?skip_exec: *true", cells[0], re.M)
     return any("google.colab" in cell for cell in cells) and not skipped
 
 

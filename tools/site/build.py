@@ -1,8 +1,8 @@
 """Build the website in _docs and README.md from the notebooks, with smalldocs (pure Python, no Quarto).
 
     python tools/site/build.py             the whole site; a warning of smalldocs is an error
-    python tools/site/build.py --prepare   only nbs/nbdev.yml and nbs/sidebar.yml, for Quarto:
-                                           before `nbdev_docs` or `nbdev_preview`
+    python tools/site/build.py --quarto    the site by Quarto, which must be installed; README stays
+    python tools/site/build.py --prepare   only nbs/nbdev.yml and nbs/sidebar.yml, before `nbdev_preview`
 """
 import ast
 import json
@@ -17,6 +17,7 @@ import yaml
 from nbdev.config import get_config
 from nbdev.quarto import refresh_quarto_yml
 from nbdev.serve import proc_nbs
+from reader import for_readers, module_of, with_mathml
 
 ROOT = Path(__file__).resolve().parents[2]
 NBS = ROOT / "nbs"
@@ -28,9 +29,11 @@ READING = ("tutorials", "experiments")
 LIBRARY = ("physics", "data", "metrics", "models", "smoothing", "attacks", "certificates", "training",
            "evaluation", "study", "plots", "explorer", "benchmark", "commands", "runtime")
 ABOUT = ("contributing", "glossary")
-NAVBAR = {"Start": "tutorials/first_steps.ipynb", "Results": "experiments/study.ipynb",
-          "Leaderboard": "experiments/leaderboard.ipynb", "Certificates": "experiments/certificates.ipynb",
-          "Glossary": "glossary.ipynb"}
+MENUS = {"Tutorials": "tutorials", "Results": "experiments"}  # in the bar at the top, and on a phone
+NAVBAR = {"Glossary": "glossary.ipynb", "Contributing": "contributing.ipynb"}
+# Tutorials in the order of a course; pages of the other folders say `order:` in their front matter
+COURSE = ("first_steps", "explorer", "attack_and_smooth", "your_own_model", "five_problems",
+          "train_on_your_photographs", "reproduce_a_row", "read_a_certificate", "several_machines")
 
 
 def read(path: Path) -> dict:
@@ -39,18 +42,25 @@ def read(path: Path) -> dict:
 
 
 def order(path: Path) -> tuple:
-    "Put the landing page first; sort by the number in the name, or else by the `- order:` of the title cell."
-    found = re.search(r"^- order: (\d+)", "".join(read(path)["cells"][0]["source"]), re.M)
+    "Put the landing page first; then follow the course, the number in the name, or the front matter."
+    if path.parent.name == "tutorials":
+        return COURSE.index(path.stem) if path.stem in COURSE else len(COURSE), path.name
+    found = re.search(r"^(?:- )?order: (\d+)", "".join(read(path)["cells"][0]["source"]), re.M)
     numbered = re.match(r"\d", path.stem)
     return path.stem != "index", int(found[1]) if found and not numbered else 99, path.name
+
+
+def pages_of(folder: str) -> list:
+    "List the pages of a folder in their order."
+    paths = sorted(NBS.glob(f"{folder}/[!_.]*.ipynb"), key=order)
+    return [path.relative_to(NBS).as_posix() for path in paths]
 
 
 def chapter(name: str) -> dict:
     "List the pages of a folder, its landing page first, or link the one page of that name."
     if (NBS / f"{name}.ipynb").is_file():
         return {"text": name.capitalize(), "href": f"{name}.ipynb"}
-    paths = sorted(NBS.glob(f"{name}/[!_.]*.ipynb"), key=order)
-    pages: list = [path.relative_to(NBS).as_posix() for path in paths]
+    pages = pages_of(name)
     if pages[0].endswith("/index.ipynb"):
         pages[0] = {"text": "Overview", "href": pages[0]}
     return {"section": name.capitalize(), "contents": pages}
@@ -70,7 +80,8 @@ def write_sidebar() -> None:
     contents = [{"text": "Home", "href": "index.ipynb"}, *map(chapter, (*READING, *LIBRARY))]
     contents.append({"section": "About", "contents": [chapter(name) for name in ABOUT]})
     check_menu(contents)
-    navbar = [{"text": text, "href": page} for text, page in NAVBAR.items()]
+    navbar: list = [{"text": text, "menu": pages_of(folder)} for text, folder in MENUS.items()]
+    navbar += [{"text": text, "href": page} for text, page in NAVBAR.items()]
     sidebar = {"website": {"navbar": {"left": navbar}, "sidebar": {"contents": contents}}}
     (NBS / "sidebar.yml").write_text(yaml.safe_dump(sidebar, sort_keys=False), encoding="utf-8")
 
@@ -95,6 +106,12 @@ def check_cells() -> None:
             bad.append(f"{path.relative_to(ROOT)}: {first}")
     if bad:
         sys.exit("put the imports of these cells into a cell of their own:\n  " + "\n  ".join(bad))
+
+
+def edit_pages() -> None:
+    "Make of each processed notebook what its page shows."
+    for path in PROC.rglob("*.ipynb"):
+        path.write_text(json.dumps(for_readers(read(path), module_of(path, PROC))), encoding="utf-8")
 
 
 def rename_page(path: Path) -> str:
@@ -146,12 +163,30 @@ def relinked(nb: dict, follow) -> dict:
 
 
 def render() -> None:
-    "Render the processed notebooks and put the site in its place."
+    "Render the processed notebooks with smalldocs, formulas as MathML."
     command = [sys.executable, "-m", "smalldocs.cli", "render", str(PROC), "--strict"]
     done = subprocess.run(command, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     print(done.stdout, end="")
     if done.returncode:
         sys.exit("the site has warnings: see above")
+    for page in (PROC / SITE.name).rglob("*.html"):
+        page.write_text(with_mathml(page.read_text(encoding="utf-8")), encoding="utf-8")
+    publish()
+
+
+def render_by_quarto() -> None:
+    "Render the processed notebooks as nbdev_docs does."
+    if not shutil.which("quarto"):
+        sys.exit("no quarto found; install it (quarto.org), or build the site without --quarto")
+    config = yaml.safe_load((NBS / "_quarto.yml").read_text(encoding="utf-8"))
+    config["format"]["html"]["html-math-method"] = "mathml"  # smalldocs does not know the option
+    (PROC / "_quarto.yml").write_text(yaml.safe_dump(config), encoding="utf-8")
+    subprocess.run(["quarto", "render", "--no-cache"], cwd=PROC, check=True)
+    publish()
+
+
+def publish() -> None:
+    "Put the rendered site in its place."
     shutil.rmtree(SITE, ignore_errors=True)
     shutil.move(PROC / SITE.name, SITE)
 
@@ -179,6 +214,9 @@ def main() -> None:
         return
     check_cells()
     proc_nbs(force=True, n_workers=2)
+    edit_pages()
+    if "--quarto" in sys.argv:
+        return render_by_quarto()
     rename_pages()
     render()
     config = get_config()
