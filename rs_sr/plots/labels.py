@@ -13,22 +13,24 @@ from typing import Any
 import numpy as np
 from .style import house_style, panels
 
-# %% ../../nbs/plots/06_labels.ipynb #3af5bb5b
+# %% ../../nbs/plots/06_labels.ipynb #b8c82de5
 def spread(
     places: Sequence[float],  # where labels want to be
-    gap: float,  # least distance of two labels
+    heights: float | Sequence[float],  # of the labels: one for all, or one each
 ) -> list[float]:  # where they go, in the same order
-    "Move labels apart, as little as possible."
+    "Move labels apart until none overlap, as little as possible."
     order = np.argsort(places, kind="stable")
+    tall = np.broadcast_to(np.asarray(heights, float), len(order))[order]
+    offsets = np.cumsum(tall) - tall[:1] / 2 - tall / 2  # of the middles, if all labels touch
     blocks: list[list[float]] = []  # sum and count of neighbours that touch
-    for i, place in enumerate(np.asarray(places, float)[order]):
-        blocks.append([place - i * gap, 1])
+    for place, offset in zip(np.asarray(places, float)[order], offsets):
+        blocks.append([place - offset, 1])
         while len(blocks) > 1 and blocks[-2][0] / blocks[-2][1] > blocks[-1][0] / blocks[-1][1]:
             total, count = blocks.pop()
             blocks[-1] = [blocks[-1][0] + total, blocks[-1][1] + count]
     level = np.concatenate([[total / count] * int(count) for total, count in blocks])
     found = np.empty(len(order))
-    found[order] = level + gap * np.arange(len(order))
+    found[order] = level + offsets
     return found.tolist()
 
 # %% ../../nbs/plots/06_labels.ipynb #aa615e08
@@ -61,7 +63,7 @@ def reading_style() -> Iterator[None]:  # inside: larger fonts, a fine raster, l
     import matplotlib.pyplot as plt
     with house_style(), plt.rc_context(READING): yield
 
-# %% ../../nbs/plots/06_labels.ipynb #23397597
+# %% ../../nbs/plots/06_labels.ipynb #a805cf00
 def _draw_curve(ax, curve: Curve, radii: Sequence[float]) -> None:
     "Draw a line, its band, and what is certain."
     at, mean = curve.at(radii)
@@ -82,12 +84,12 @@ def label_ends(
     "Write the name of each line at its right end."
     low, high = ax.get_ylim()
     height = ax.get_window_extent().height / ax.figure.dpi * 72  # points
-    tall = max(1 + curve.label.count("\n") for curve in curves)
-    gap = (high - low) * size * 1.2 * tall / height
+    line = (high - low) * size * 1.25 / height
+    tall = [line * (1.15 + curve.label.count("\n")) for curve in curves]
     ends = [curve.at(radii) for curve in curves]
     wanted = [float(np.clip(mean[-1], low, high)) for _, mean in ends]
-    for curve, (at, _), want, place in zip(curves, ends, wanted, spread(wanted, gap)):
-        ax.annotate(curve.label, (at[-1], want), (len(radii) - 0.75, place), color=curve.colour, size=size,
+    for curve, (at, _), want, place in zip(curves, ends, wanted, spread(wanted, tall)):
+        ax.annotate(curve.label, (at[-1], want), (len(radii) - 0.68, place), color=curve.colour, size=size,
                     va="center", annotation_clip=False, linespacing=1.0,
                     arrowprops={"arrowstyle": "-", "color": curve.colour, "lw": 0.6, "shrinkB": 4})
 
@@ -99,6 +101,7 @@ def plot_labelled(
     low: float | None = None,  # lower end of the vertical axis; None: whatever the lines need
     zero: bool = False,  # True: a line at zero, for differences
     height: float = 3.0,  # of a chart, inches
+    xlabel: str = "radius of the attack (eps_rel)",
 ):  # -> matplotlib Figure
     "Draw lines with their names at their ends."
     with reading_style():
@@ -107,8 +110,9 @@ def plot_labelled(
             for curve in curves: _draw_curve(ax, curve, radii)
             if zero: ax.axhline(0, color="k", lw=1)
             ax.set_xticks(range(len(radii)), [f"{r:g}" for r in radii])
-            ax.set(title=title, ylabel=ylabel, xlabel="radius of the attack (eps_rel)")
+            ax.set(title=title, ylabel=ylabel, xlabel=xlabel)
             ax.set_ylim(bottom=low)
+            ax.set_xlim(-0.25, len(radii) - 0.85)
         fig.canvas.draw()
         for ax, curves in zip(axes[:, 0], charts.values()): label_ends(ax, curves, radii)
     return fig

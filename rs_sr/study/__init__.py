@@ -30,12 +30,17 @@ __all__ = ['FIRST', 'LATER', 'LEAST', 'LONG', 'RADII', 'SECOND', 'SIGMAS_F', 'TE
            'on_small_attacks', 'on_thesis_numbers', 'over_adversarial_strongest', 'over_bilinear_strongest',
            'over_rival', 'quality_table', 'read_main_table', 'rival_table', 'smoothed_minus_adversarial', 'DrawsFit',
            'cost_of_one_level', 'fit_draws', 'gain_of_smoothing', 'held_out', 'held_out_difference', 'loss_of_draws',
-           'overall', 'sharpness', 'MEANINGS', 'PIECES', 'in_words', 'meanings', 'SORTING', 'Folded', 'reading_table',
-           'two_lines', 'with_interval', 'always_above', 'attacked_everywhere', 'best_linear', 'board_gains',
-           'certain_psnr', 'certified_columns', 'five_that_matter', 'gains_table', 'hardest_rows', 'hit_and_certain',
-           'in_order', 'networks_of', 'on_board', 'on_linear', 'on_photographs_of_board', 'on_shared', 'plot_standing',
-           'read_board', 'standing_table', 'SAME', 'attack_pairs', 'on_stronger_attack', 'stronger_attack_table',
-           'taken_by_radius']
+           'overall', 'sharpness', 'MEANINGS', 'PIECES', 'in_words', 'meanings', 'wrapped', 'SORTING', 'Folded',
+           'reading_table', 'two_lines', 'with_interval', 'always_above', 'attacked_everywhere', 'best_linear',
+           'board_gains', 'certain_psnr', 'certified_columns', 'five_that_matter', 'gains_table', 'hardest_rows',
+           'hit_and_certain', 'in_order', 'networks_of', 'on_board', 'on_linear', 'on_photographs_of_board',
+           'on_shared', 'plot_standing', 'read_board', 'standing_table', 'SAME', 'attack_pairs', 'on_stronger_attack',
+           'stronger_attack_table', 'taken_by_radius', 'claims_table', 'curves_of', 'differences_for_reading',
+           'gains_of_smoothing', 'how_many', 'most_and_least', 'plot_labelled_losses', 'numbers_table', 'on_claims',
+           'on_range', 'on_ssim', 'on_study', 'pair_differences', 'plot_claims', 'plot_ssim', 'plot_study',
+           'ssim_for_reading', 'study_curves', 'study_table', 'taken_by_the_ensemble', 'thesis_claims',
+           'gains_as_shipped', 'on_reach', 'plot_reach', 'reach', 'reach_table', 'certain_table', 'certified_gains',
+           'certified_reach', 'linear_certificates', 'on_certain', 'plot_certain']
 
 # %% ../../nbs/study/index.ipynb #c89f5b73
 from rs_sr.study.grid import (
@@ -97,7 +102,7 @@ from rs_sr.study.smoothing import (
     DrawsFit, cost_of_one_level, fit_draws, gain_of_smoothing, held_out, held_out_difference,
     loss_of_draws, overall, sharpness,
 )
-from .words import MEANINGS, PIECES, in_words, meanings
+from .words import MEANINGS, PIECES, in_words, meanings, wrapped
 from .reading import SORTING, Folded, reading_table, two_lines, with_interval
 from rs_sr.study.standing import (
     always_above, attacked_everywhere, best_linear, board_gains, certain_psnr, certified_columns,
@@ -106,6 +111,16 @@ from rs_sr.study.standing import (
 )
 from rs_sr.study.stronger import (
     SAME, attack_pairs, on_stronger_attack, stronger_attack_table, taken_by_radius,
+)
+from rs_sr.study.verdicts import (
+    claims_table, curves_of, differences_for_reading, gains_of_smoothing, how_many, most_and_least,
+    numbers_table, on_claims, on_range, on_ssim, on_study, pair_differences, plot_claims,
+    plot_labelled_losses, plot_ssim, plot_study, ssim_for_reading, study_curves, study_table,
+    taken_by_the_ensemble, thesis_claims,
+)
+from .robust import gains_as_shipped, on_reach, plot_reach, reach, reach_table
+from rs_sr.study.certain import (
+    certain_table, certified_gains, certified_reach, linear_certificates, on_certain, plot_certain,
 )
 
 # %% ../../nbs/study/index.ipynb #8627c562
@@ -151,10 +166,18 @@ _all_ += [
     "PROBLEM_RADII", "PROBLEMS", "SHIPPED", "condition_number", "evaluate_problem",
     "problem_grid", "problem_models", "problem_names", "problem_rivals", "problem_table", "rival_of",
     "lost_under_attack", "problem_differences", "read_problems", "best_networks", "problem_answers",
-    "MEANINGS", "PIECES", "in_words", "meanings", "SORTING", "Folded", "reading_table", "two_lines",
-    "with_interval", "always_above", "attacked_everywhere", "best_linear", "board_gains", "certain_psnr",
-    "certified_columns", "five_that_matter", "gains_table", "hardest_rows", "hit_and_certain",
-    "in_order", "networks_of", "on_board", "on_linear", "on_photographs_of_board", "on_shared",
-    "plot_standing", "read_board", "standing_table", "SAME", "attack_pairs", "on_stronger_attack",
-    "stronger_attack_table", "taken_by_radius",
+    "MEANINGS", "PIECES", "in_words", "meanings", "wrapped", "SORTING", "Folded", "reading_table",
+    "two_lines", "with_interval", "always_above", "attacked_everywhere", "best_linear", "board_gains",
+    "certain_psnr", "certified_columns", "five_that_matter", "gains_table", "hardest_rows",
+    "hit_and_certain", "in_order", "networks_of", "on_board", "on_linear", "on_photographs_of_board",
+    "on_shared", "plot_standing", "read_board", "standing_table", "SAME", "attack_pairs",
+    "on_stronger_attack", "stronger_attack_table", "taken_by_radius",
+]
+_all_ += [
+    "claims_table", "curves_of", "differences_for_reading", "gains_of_smoothing", "how_many",
+    "most_and_least", "plot_labelled_losses", "numbers_table", "on_claims", "on_range", "on_ssim",
+    "on_study", "pair_differences", "plot_claims", "plot_ssim", "plot_study", "ssim_for_reading",
+    "study_curves", "study_table", "taken_by_the_ensemble", "thesis_claims", "gains_as_shipped",
+    "on_reach", "plot_reach", "reach", "reach_table", "certain_table", "certified_gains",
+    "certified_reach", "linear_certificates", "on_certain", "plot_certain",
 ]

@@ -144,8 +144,8 @@ def on_training_sets(
 ) -> str:  # Markdown
     "Say how the training sets differ."
     return (f"*Training differs*: the thesis had 34,745 photographs, these networks {photographs:,}. What "
-            "a longer training on these is worth is [below](#a-network-made-for-the-task). The border is "
-            "no reason: both count only windows inside the picture.")
+            "a longer training on these is worth is [measured](study_scale4.ipynb). The border is no reason: "
+            "both count only windows inside the picture.")
 
 def ssim_reasons(
     reasons: Sequence[str],  # Markdown

@@ -65,9 +65,10 @@ def _strongest(test, board):
     direct = board[(board.attack == "ensemble") & board.weights.isin(names.index)]
     direct = direct.assign(model=direct.weights.map(names))
     shared = test.image.isin(set(direct.image)) & test.eps_rel.isin(set(direct.eps_rel))
-    both = _joined([test[shared], direct])
-    plain = both.method == "linear"
-    return _joined([both[plain], worst_case(both[~plain])])
+    key = ["model", "sigma_g", "eps_rel", "image"]
+    plain, networks = (test[shared & (test.method == "linear")], test[shared & (test.method != "linear")])
+    networks = networks.merge(direct[key].drop_duplicates(), on=key)  # a line may have fewer photographs
+    return _joined([plain, worst_case(_joined([networks, direct]))])
 
 def _joined(frames):
     "Join rows."

@@ -14,7 +14,7 @@ from ..evaluation import Interval, bold_where
 from .comparisons import slim
 from .words import in_words
 
-# %% ../../nbs/study/14_reading.ipynb #162cb324
+# %% ../../nbs/study/14_reading.ipynb #fc610b09
 def two_lines(
     text: str,  # that counts
     below: str = "",  # smaller and paler; empty: one line
@@ -30,7 +30,8 @@ def with_interval(
 ) -> str:  # HTML
     "Write a mean with its interval below it."
     if row.lo == row.hi: return _signed(row.mean, digits, sign)
-    ends = (_signed(end, digits - 1, sign) for end in (row.lo, row.hi))
+    narrow = row.hi - row.lo < 2 * 10.0 ** (1 - digits)
+    ends = (_signed(end, digits - (not narrow), sign) for end in (row.lo, row.hi))
     return two_lines(_signed(row.mean, digits, sign), " … ".join(ends))
 
 def _signed(value: float, digits: int, sign: str) -> str:

@@ -7,7 +7,7 @@ __all__ = ['hardest_rows', 'read_board', 'board_gains', 'in_order', 'networks_of
            'on_board', 'best_linear', 'on_linear', 'five_that_matter', 'standing_table', 'gains_table', 'certain_psnr',
            'certified_columns', 'hit_and_certain', 'on_shared', 'plot_standing', 'on_photographs_of_board']
 
-# %% ../../nbs/study/15_standing.ipynb #b2c2ccae
+# %% ../../nbs/study/15_standing.ipynb #2877cdfa
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from ..evaluation import Interval, intervals, paired_difference, verdict, verdic
 from ..plots import DISTINCT, Curve, plot_labelled
 from .reading import reading_table, two_lines, with_interval
 from .tables import read_results
-from .words import in_words
+from .words import in_words, wrapped
 
 # %% ../../nbs/study/15_standing.ipynb #161d2b36
 def hardest_rows(
@@ -242,7 +242,7 @@ def hit_and_certain(
                                   "certain (dB)": two_lines(f"{certain.loc[sure, r]:.2f}", in_words(sure))}
     return reading_table(cells)
 
-# %% ../../nbs/study/15_standing.ipynb #5f3e394c
+# %% ../../nbs/study/15_standing.ipynb #c85a80da
 def on_shared(
     frame,  # DataFrame from `read_board`
     names: Sequence[str],  # lines
@@ -269,13 +269,8 @@ def plot_standing(
         sure = certain.loc[name]["mean"] if name in certain.index.get_level_values("model") else None
         grey = {"bilinear": "0.25"}.get(name)
         colour = grey or DISTINCT[lines.index(name) % len(DISTINCT)]
-        curves.append(Curve(_folded_words(name), intervals(values)[["mean"]], colour, certain=sure))
+        curves.append(Curve(wrapped(name), intervals(values)[["mean"]], colour, certain=sure))
     return plot_labelled({"": curves}, sorted(set(rows.eps_rel)), "PSNR (dB)", low=low, height=4.2)
-
-def _folded_words(name: str, width: int = 22) -> str:
-    "Break a name into lines of a label."
-    import textwrap
-    return "\n".join(textwrap.wrap(in_words(name), width))
 
 # %% ../../nbs/study/15_standing.ipynb #2ed78006
 def on_photographs_of_board(
