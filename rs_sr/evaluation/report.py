@@ -22,7 +22,7 @@ from ..attacks import attack_ensemble, Attacked, pgd, pick, random_in_ball, top_
 from ..data import PairDataset, Pairs, SRDataset, sample_photos
 from .adapter import (
     Adapter, DeclaredPairs, checks_of, declared, determine_range, interpolation_rows)
-from .findings import Measured, report_figure, sentences
+from .findings import Measured, advice, report_figure, sentences, verdict_of
 from .jobs import Job
 from .measured import MeasuredPairs, error_factor, fitted, gain_of, linear_rows
 from .measured import measured_pairs, modulus, range_for, rate
@@ -390,7 +390,7 @@ def _composed(run, weights, clean) -> Report:
     figure = report_figure(found, unit)
     pictures = _pictures(run, _most_harmed(run, frame, shown), shown)
     return Report(found.table, frame, found.gains, found.draws, sentences(found), figure, pictures,
-                  _origin(run, weights, clean))
+                  _origin(run, weights, clean), advice(found), verdict_of(found))
 
 # %% ../../nbs/evaluation/09_report.ipynb #9c3e3eb5
 def _with_range(model, pairs, declaration, images, device, form, off, defaults) -> tuple[DeclaredPairs, str]:

@@ -6,15 +6,16 @@
 __all__ = ['bold_where', 'Report', 'refuse_other_report', 'write_report']
 
 # %% ../../nbs/evaluation/07_report_files.ipynb #f9df9933
-import base64
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from html import escape
 from pathlib import Path
 from typing import Any
 import numpy as np
+from .page import Picture, report_page
+from .statistics import SETTING, summarise_difference
 from ..runtime import atomic
 
 # %% ../../nbs/evaluation/07_report_files.ipynb #71315c27
@@ -29,9 +30,17 @@ def bold_where(
     return Styler(text, uuid=own, cell_ids=False).apply(lambda _: weight, axis=None)
 
 # %% ../../nbs/evaluation/07_report_files.ipynb #0a07fc50
+def _best_linear(rows, name: str):
+    "Choose the rows of the best linear estimator at each radius."
+    linear = rows[rows.model != name]
+    means = linear.groupby(["eps_rel", "model"]).psnr.mean()
+    best = set(means.groupby("eps_rel").idxmax())
+    return linear[[pair in best for pair in zip(linear.eps_rel, linear.model)]]
+
 def _cell(row) -> str:
-    "Write PSNR with its interval, and SSIM."
-    return f"{row.psnr:.2f} [{row.psnr_lo:.2f}, {row.psnr_hi:.2f}] / {row.ssim:.3f}"
+    "Write PSNR, how far it is above the best linear row, and SSIM."
+    ahead = f" ({row.ahead:+.2f} [{row.ahead_lo:+.2f}, {row.ahead_hi:+.2f}])" if row.own else ""
+    return f"{row.psnr:.2f}{ahead} / {row.ssim:.3f}"
 
 def _laid_out(table, cell):
     "Put estimators under attack down and radii across; the clean row of an estimator is its column 0."
@@ -46,6 +55,8 @@ def _laid_out(table, cell):
     return pd.DataFrame(rows).T
 
 # %% ../../nbs/evaluation/07_report_files.ipynb #531abe49
+_READ = "PSNR (dB) (minus the best linear row [95 % interval]) / SSIM at eps_rel"
+
 @dataclass(frozen=True)
 class Report:
     "What was measured about a model."
@@ -59,9 +70,22 @@ class Report:
     pictures: Any  # matplotlib Figure: the photograph on which the model loses most
     origin: dict  # settings, weights, versions, date
 
-    def wide(self):  # -> DataFrame of text: estimators down, "PSNR [interval] / SSIM" at each radius across
+    advice: list[str] = field(default_factory=list)  # what would help the model most
+    verdict: str = ""  # one sentence
+
+    @property
+    def name(self) -> str: return self.origin["settings"]["name"]  # of the model
+
+    def compared(self):  # -> DataFrame: the table, with ahead, ahead_lo and ahead_hi in dB
+        "Compare each row with the best linear one of its radius, photograph by photograph."
+        ahead = summarise_difference(self.rows, _best_linear(self.rows, self.name)).set_index(SETTING)
+        columns = {"psnr": "ahead", "psnr_lo": "ahead_lo", "psnr_hi": "ahead_hi"}
+        joined = self.table.join(ahead[list(columns)].rename(columns=columns), on=SETTING)
+        return joined.assign(own=joined.model == self.name)
+
+    def wide(self):  # -> DataFrame of text: estimators down, radii across, see `_cell`
         "Lay out the table for reading."
-        return _laid_out(self.table, _cell).rename_axis(columns="PSNR (dB) [95 % interval] / SSIM at eps_rel")
+        return _laid_out(self.compared(), _cell).rename_axis(columns=_READ)
 
     def styled(self):  # -> pandas Styler
         "Lay out the table for reading, the best of each column bold; a weaker attack does not compete."
@@ -74,8 +98,8 @@ class Report:
         return self.gains.groupby(["direction", "eps_rel"]).gain.agg(["mean", "max"]).round(2)
 
     def _repr_html_(self):
-        says = "".join(f"<li>{escape(s)}</li>" for s in self.says)
-        return f"<ul>{says}</ul>{self.styled().to_html()}"
+        says = "".join(f"<li>{escape(s)}</li>" for s in (*self.advice, *self.says))
+        return f"<p><b>{escape(self.verdict)}</b></p><ul>{says}</ul>{self.styled().to_html()}"
 
     def save(self,
         # is made; a report with the same settings in it is replaced, any other is refused
@@ -85,12 +109,11 @@ class Report:
         return write_report(self, folder)
 
 # %% ../../nbs/evaluation/07_report_files.ipynb #439a71ce
-_HEAD = ("<!doctype html><meta charset='utf-8'><title>{title}</title><style>"
-         "body{{font:15px sans-serif;max-width:60em;margin:2em auto}}td,th{{padding:2px 8px;text-align:left}}"
-         "</style><h1>{title}</h1>")
-_FIGURES = {"figure": "PSNR, gain, sigma_g and k", "pictures": "Photograph on which the model loses most"}
+_FIGURES = {"pictures": "The photograph on which the model loses most",
+            "figure": "PSNR, gain, sigma_g and k"}
+_MAIN = "PSNR (dB), minus the best linear row on the same photographs [95 % interval], and SSIM"
 
-def _title(report) -> str: return f"Robustness report: {report.origin['settings']['name']}"
+def _title(report) -> str: return f"Robustness report: {report.name}"
 
 def _further_tables(report) -> dict:
     "Name the tables that follow the main one."
@@ -106,30 +129,29 @@ def _markdown(frame) -> str:
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 # %% ../../nbs/evaluation/07_report_files.ipynb #897b904e
+def _lists(report) -> dict[str, list[str]]:
+    "Name the lists of sentences."
+    return {"What would help this model most": report.advice, "What was found": report.says}
+
 def _markdown_page(report) -> str:
     "Write a report in Markdown; its figures are files next to it."
-    tables = {"PSNR (dB) with 95 % interval / SSIM": report.wide().fillna("")} | _further_tables(report)
-    parts = [f"# {_title(report)}", "\n".join(f"- {s}" for s in report.says)]
-    parts += [f"![{text}]({name}.png)" for name, text in _FIGURES.items()]
+    tables = {_MAIN: report.wide().fillna("")} | _further_tables(report)
+    figures = [f"![{text}]({name}.png)" for name, text in _FIGURES.items()]
+    parts = [f"# {_title(report)}", f"**{report.verdict}**", figures[0]]
+    for name, says in _lists(report).items():
+        if says: parts += [f"## {name}", "\n".join(f"- {s}" for s in says)]
+    parts += figures[1:]
     for name, table in tables.items(): parts += [f"## {name}", _markdown(table)]
     parts += ["## Where this comes from", f"```json\n{json.dumps(report.origin, indent=1)}\n```"]
     return "\n\n".join(parts) + "\n"
 
-def _picture(path, text) -> str:
-    "Write a PNG file into HTML."
-    data = base64.b64encode(path.read_bytes()).decode()
-    return f'<img alt="{text}" style="max-width:100%" src="data:image/png;base64,{data}">'
-
 def _html_page(report, folder) -> str:
     "Write a report as one HTML page that holds its figures itself."
-    tables = {"PSNR (dB) with 95 % interval / SSIM": report.styled().to_html()}
+    tables = {_MAIN: report.styled().to_html()}
     tables |= {name: table.to_html(border=0) for name, table in _further_tables(report).items()}
-    parts = [_HEAD.format(title=escape(_title(report)))]
-    parts.append("<ul>" + "".join(f"<li>{escape(s)}</li>" for s in report.says) + "</ul>")
-    parts += [_picture(folder/f"{name}.png", text) for name, text in _FIGURES.items()]
-    parts += [f"<h2>{escape(name)}</h2>{table}" for name, table in tables.items()]
-    parts.append(f"<h2>Where this comes from</h2><pre>{escape(json.dumps(report.origin, indent=1))}</pre>")
-    return "\n".join(parts) + "\n"
+    pictures = [Picture(folder/f"{name}.png", text) for name, text in _FIGURES.items()]
+    return report_page(_title(report), report.verdict, _lists(report), pictures, tables,
+                       json.dumps(report.origin, indent=1))
 
 # %% ../../nbs/evaluation/07_report_files.ipynb #7a46f3b6
 def refuse_other_report(

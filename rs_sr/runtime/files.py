@@ -272,7 +272,10 @@ def content_of(
     text = _value(thing, 6) if isinstance(thing, nn.Module) else _value(_held(thing), 6)
     return _hashed(f"{kind.__name__} {_class_code(kind)} {text}".encode(errors="surrogateescape"))
 
-def _shortened(text: str) -> str: return text if len(text) <= 200 else f"{text[:187]} {_hashed(text.encode())}"
+# %% ../../nbs/runtime/05_files.ipynb #6a9bf787
+def _shortened(text: str) -> str:
+    whole = text.encode(errors="surrogateescape")
+    return text if len(text) <= 200 else f"{text[:187]} {_hashed(whole)}"
 
 def _settings_of(model: nn.Module, depth: int) -> dict[str, str]:
     found: dict[str, str] = {}
