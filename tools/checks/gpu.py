@@ -29,8 +29,8 @@ ROOT = Path(__file__).resolve().parents[2]
 FILES, FILE_LIMIT = 8, 16 * 2**20  # what comes back, at most
 TREE_LIMIT, PACKED_LIMIT = 64 * 2**20, 28 * 10**6  # what travels, at most, and the packed folder alone
 EXPECTED = ("cells.json", "pages.json", "rates.csv", "bench.csv", "certificates-unet-x2-noise0.1.csv",
-            "judged-edsr-x2-projadv0.05.csv", "leaderboard-defences.csv",
-            "runs/edsr-x2-projadv0.05/model.safetensors")
+            "judged-x2_at_5.csv", "leaderboard-defences.csv",
+            "runs/x2_at_5/model.safetensors")
 SHOWN = argparse.RawDescriptionHelpFormatter
 NO_NETWORK = """
 import socket

@@ -1,4 +1,4 @@
-"""Pack what a borrowed machine lacks into one ignored folder: photographs and small Python packages.
+"""Pack what a borrowed machine lacks into one ignored folder: photographs, small Python packages, filters.
 
     python tools/gpu/pack.py PHOTOGRAPHS                     writes .gpu/ (at most 28 MB) and prints its size
     python tools/gpu/pack.py PHOTOGRAPHS --results FOLDER    also what an earlier run left, so that it goes on
@@ -15,6 +15,8 @@ import shutil
 import zipfile
 from importlib.metadata import Distribution, distribution
 from pathlib import Path
+
+from networks import fit_all
 
 from rs_sr.runtime import provenance
 
@@ -76,6 +78,7 @@ def pack(root: Path, out: Path, results: Path | None = None, most: int | None = 
     for part in sorted(results.glob("results.tar.gz.*")) if results else ():
         (out / "results").mkdir(exist_ok=True)
         shutil.copy(part, out / "results")
+    fit_all(out / "filters.safetensors", **({"images": 2, "steps": 2} if most else {}))
     counts = photographs(root, out / "photos.zip", PHOTOS * 1e6, most)
     if size(out) > LIMIT * 1e6:
         raise ValueError(f"{out} takes {size(out) / 1e6:.1f} MB of {LIMIT:g}; leave --results out, or remove "
@@ -88,7 +91,7 @@ if __name__ == "__main__":
     parser.add_argument("photographs", type=Path)
     parser.add_argument("--out", type=Path, default=Path(".gpu"))
     parser.add_argument("--results", type=Path, help="folder that an earlier run left")
-    parser.add_argument("--most", type=int, help="photographs of each split at most")
+    parser.add_argument("--most", type=int, help="of each split, and filters in a hurry: for a rehearsal")
     given = parser.parse_args()
     counts = pack(given.photographs, given.out, given.results, given.most)
     print(f"{given.out}: {size(given.out) / 1e6:.1f} MB, photographs: "

@@ -14,13 +14,14 @@ from typing import NamedTuple
 
 import pandas as pd
 import torch
+from networks import FilterPlusNetwork
 from torch import Tensor, nn
 
 from rs_sr.benchmark import count_operations, timed, wait_for
 from rs_sr.data import SRDataset, sample_photos
-from rs_sr.models import load_network
+from rs_sr.models import EDSR, AnySizeFilter, load_network
 from rs_sr.runtime import atomic, frozen, generator
-from rs_sr.training import TrainConfig, make_network, prepare, training_step
+from rs_sr.training import TrainConfig, prepare, training_step
 
 KEY = ["network", "work", "precision", "how", "batch"]
 NETWORKS = ("unet-x2-noise0.1", "edsr-x4-ssim-proj-adv0.02")
@@ -126,20 +127,20 @@ def operations(f: nn.Module, y: Tensor, work: Callable) -> float:
 
 
 def training(setup: Setup) -> dict[str, object]:
-    "Time a step of adversarial training of a wide EDSR."
+    "Time a step of adversarial training of a wide EDSR on top of a filter."
     batch, side = (2, 32) if setup.tiny else (64, 96)
-    size = {"channels": 4, "blocks": 1} if setup.tiny else {"channels": 96, "blocks": 12}
-    config = TrainConfig("", "", method="adversarial", network="edsr", eps_rel=0.05, batch_size=batch,
-                         crop=side, projected=True, attack_start="measurement", mixed_precision="bf16",
-                         attack_precision="bf16", **size)
+    config = TrainConfig("", "", method="adversarial", eps_rel=0.05, batch_size=batch, crop=side,
+                         attack_start="measurement", mixed_precision="bf16", attack_precision="bf16")
+    network = EDSR(4, 1, 2) if setup.tiny else EDSR(96, 12, 2)
+    made = FilterPlusNetwork(AnySizeFilter(torch.ones(side // 2, side // 2)), network)
     photos = SRDataset(sample_photos("train"), scale=2, crop=side)
     y, x = photos.batch([i % len(photos) for i in range(batch)], setup.device)
-    net, optimizer = prepare(config, make_network(config).to(setup.device))
+    net, optimizer = prepare(config, made.to(setup.device))
     source = generator(setup.device, 0)
     def step() -> Tensor: return training_step(config, net, net, optimizer, y, x, source)
     calls = rate(step, setup.device, setup.seconds)
-    return {"network": "edsr, wide", "work": "training", "precision": "bf16", "how": "plain", "batch": batch,
-            "images_a_second": calls * batch}
+    how = {"precision": "bf16", "how": "plain", "batch": batch}
+    return {"network": "filter plus EDSR", "work": "training", **how, "images_a_second": calls * batch}
 
 
 def passes(setup: Setup, known: set[tuple]) -> list[dict]:

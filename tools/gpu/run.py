@@ -46,6 +46,7 @@ def prepare(carried: Path, work: Path) -> None:
         with tarfile.open(fileobj=joined) as packed: packed.extractall(work / "results", filter="data")
     (work / "results" / "logs").mkdir(parents=True, exist_ok=True)
     os.environ["PYTHONPATH"] = os.pathsep.join([str(HERE.parents[1]), str(work / "site")])
+    os.environ["RS_SR_FILTERS"] = str(carried / "filters.safetensors")
     os.environ |= {"RS_SR_CACHE": str(work / "cache"), "TQDM_DISABLE": "1", "MPLBACKEND": "Agg",
                    "HF_HUB_OFFLINE": "1"}
     sys.path[:0] = [str(HERE.parents[1]), str(work / "site"), str(HERE)]

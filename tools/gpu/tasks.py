@@ -13,9 +13,6 @@ ROOT = Path(__file__).resolve().parents[2]
 RESULTS = ROOT / "data" / "results"
 
 
-COLUMNS = ("name", "layers", "estimator", "sigma_g", "k", "scale", "about")  # of a list of defences
-
-
 class Plan(NamedTuple):
     "Where things are, and how much is done."
     data: Path  # train/, val/, test/
@@ -73,33 +70,26 @@ def epochs(plan: Plan, share: float) -> int:
     return max(1, int(0.8 * 60 * plan.minutes * share * rate / photographs))
 
 
-def train(scale: int, eps_rel: float, share: float) -> Callable[[Plan], list[str]]:
-    "Train a wider EDSR through the projection, against attacks that start at the measurement."
+def train(name: str, scale: int, eps_rel: float, share: float) -> Callable[[Plan], list[str]]:
+    "Train a network on top of a robust filter, against attacks that start at the measurement."
     def call(plan: Plan) -> list[str]:
-        half = "bf16"
-        return ["rs_sr_train", str(plan.data), f"{plan.out}/runs/{run_name(scale, eps_rel)}", "--projected",
-                *f"--method adversarial --scale {scale} --eps_rel {eps_rel} --network edsr".split(),
-                *f"--attack_start measurement --mixed_precision {half} --attack_precision {half}".split(),
-                *plan.size(f"--channels 96 --blocks 12 --batch_size 64 --epochs {epochs(plan, share)}",
-                           "--channels 4 --blocks 1 --batch_size 2 --crop 32 --region 40 --epochs 2"),
+        attack = f"--method adversarial --scale {scale} --eps_rel {eps_rel} --attack_start measurement"
+        half = "--mixed_precision bf16 --attack_precision bf16"
+        return ["rs_sr_train", str(plan.data), f"{plan.out}/runs/{name}", *attack.split(), *half.split(),
+                *plan.size(f"--model networks:{name} --batch_size 64 --epochs {epochs(plan, share)}",
+                           "--model networks:tiny --batch_size 2 --crop 32 --region 40 --epochs 2"),
                 *(["--cpu"] if plan.device == "cpu" else [])]
     return call
 
 
-def run_name(scale: int, eps_rel: float) -> str: return f"edsr-x{scale}-projadv{eps_rel:g}"
-
-
-def judge(scale: int, eps_rel: float) -> Callable[[Plan], list[str]]:
-    "Attack a trained network with the ensemble, on test photographs."
+def judge(name: str) -> Callable[[Plan], list[str]]:
+    "Attack a trained network with the ensemble, on test photographs, next to its filter."
     def call(plan: Plan) -> list[str]:
-        name = run_name(scale, eps_rel)
-        folder = plan.out / "runs" / name
-        if not (folder / "model.safetensors").is_file(): raise ValueError(f"{name} is not trained yet")
-        lines = plan.out / f"{name}.csv"
-        with open(lines, "w", newline="", encoding="utf-8") as file:
-            line = (name, f"projection + {folder}", "mean", 0, 16, scale, "Trained on a GPU.")
-            csv.writer(file).writerows([COLUMNS, line])
-        return attacked(plan, lines, f"judged-{name}", "--steps 200")
+        run = plan.out / "runs" / name
+        if not (run / "model.safetensors").is_file(): raise ValueError(f"{name} is not trained yet")
+        return ["judge", "tiny" if plan.tiny else name, str(run), str(plan.data), "--device", plan.device,
+                "--out", f"{plan.out}/judged-{name}.csv",
+                *plan.size("", "--images 2 --crop 32 --steps 40 --radii 0 0.05")]
     return call
 
 
@@ -127,14 +117,14 @@ STEPS = (
     Step("bench", 0.1, bench),
     Step("certificates, noise0.1", 0.08, certify("unet-x2-noise0.1", "0.1")),
     Step("certificates, noise0.4", 0.12, certify("unet-x2-noise0.4", "0.25,0.5")),
-    Step("training, x2 at 0.05", 0.12, train(2, 0.05, 0.12)),
-    Step("judge, x2 at 0.05", 0.03, judge(2, 0.05)),
-    Step("training, x4 at 0.05", 0.08, train(4, 0.05, 0.08)),
-    Step("judge, x4 at 0.05", 0.02, judge(4, 0.05)),
-    Step("training, x2 at 0.1", 0.1, train(2, 0.1, 0.1)),
-    Step("judge, x2 at 0.1", 0.03, judge(2, 0.1)),
-    Step("training, x4 at 0.1", 0.08, train(4, 0.1, 0.08)),
-    Step("judge, x4 at 0.1", 0.02, judge(4, 0.1)),
+    Step("training, x2 at 0.05", 0.12, train("x2_at_5", 2, 0.05, 0.12)),
+    Step("judge, x2 at 0.05", 0.03, judge("x2_at_5")),
+    Step("training, x4 at 0.05", 0.08, train("x4_at_5", 4, 0.05, 0.08)),
+    Step("judge, x4 at 0.05", 0.02, judge("x4_at_5")),
+    Step("training, x2 at 0.1", 0.1, train("x2_at_10", 2, 0.1, 0.1)),
+    Step("judge, x2 at 0.1", 0.03, judge("x2_at_10")),
+    Step("training, x4 at 0.1", 0.08, train("x4_at_10", 4, 0.1, 0.08)),
+    Step("judge, x4 at 0.1", 0.02, judge("x4_at_10")),
     Step("leaderboard, x2", 0.1, leaderboard("defences")),
     Step("leaderboard, x4", 0.05, leaderboard("defences_x4")),
     Step("pages", 0.1, pages),
