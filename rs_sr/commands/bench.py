@@ -7,7 +7,7 @@ __all__ = ['rs_sr_bench']
 
 # %% ../../nbs/commands/10_bench.ipynb #1cd5fff5
 from fastcore.script import store_true
-from .shared import Rule, at_least, choose_device, say_files, with_rules
+from .shared import Rule, at_least, choose_device, parse_numbers, say_files, with_rules
 
 # %% ../../nbs/commands/10_bench.ipynb #420d5343
 _QUICK = "smooth,pgd,tune,train,processes,floor"  # all but memory
@@ -17,15 +17,27 @@ def _does(work):
     def applies(options): return work in options["works"].split(",")
     return applies
 
+def _strength(setup, path, crop, **listed):
+    "Compare attacks, and print the table."
+    from rs_sr.benchmark import NETWORKS, attack_strength, strength_table
+    names = listed["networks"].split(",") if listed["networks"] else NETWORKS
+    radii = parse_numbers(listed["eps_rel"], "eps_rel", low=0)
+    passes = [int(n) for n in parse_numbers(listed["passes"], "passes", low=40, whole=True)]
+    rows = attack_strength(setup, path, networks=names, radii=radii, passes=passes, crop=crop)
+    print(strength_table(rows).round(3).to_string())
+
 @with_rules(
     Rule("tune_images", _does("tune"), "counts photographs of the job tune; name it in --works"),
     Rule("compile", _does("train"), "compiles the job train; name it in --works"),
+    *(Rule(option, _does("attacks"), "is an option of the job attacks; name it in --works")
+      for option in ("networks", "eps_rel", "passes", "crop")),
 )
 def rs_sr_bench(
-    works: str = _QUICK,  # jobs, separated by commas; memory needs minutes and 2.9 GB of disk
+    # jobs, separated by commas; memory needs minutes and 2.9 GB of disk; attacks is run alone
+    works: str = _QUICK,
     data: str = "",  # folder of photographs, or of the ImageNet-mini layout; empty: the embedded photographs
     rounds: int = 9,  # pairs of runs that are timed
-    images: int = 8,  # photographs of the job that smooths
+    images: int = 8,  # photographs of the jobs that smooth and attack
     # photographs of the choice of sigma_g, about two minutes each on a small CPU; 0: as many as images
     tune_images: int = 0,
     # CSV, with details and machine in the JSON next to it; rerun with the same file to resume
@@ -33,17 +45,26 @@ def rs_sr_bench(
     seed: int = 0,  # seed of noise and random starts
     compile: store_true = False,  # also time the compiled training step
     device: str = "auto",  # auto, cpu, cuda or mps
+    networks: str = "",  # attacks: names of shipped weights, separated by commas; empty: six of them
+    eps_rel: str = "0.02,0.05,0.1",  # attacks: relative radii
+    passes: str = "60,120,240",  # attacks: budgets, forward or backward passes an image
+    crop: int = 96,  # attacks: side of the photographs' middle
 ):
     "Compare the library with the thesis's way of computing, in turns, and both with the machine's limit."
     from rs_sr.benchmark import WORKS, Bench, bench, bench_table
     from rs_sr.runtime import check_table_file
     chosen = works.split(",")
-    unknown = sorted(set(chosen) - set(WORKS))
-    if unknown: raise ValueError(f"works must be among {', '.join(WORKS)}, got {', '.join(unknown)}")
+    unknown = sorted(set(chosen) - {*WORKS, "attacks"})
+    if unknown: raise ValueError(f"works must be among {', '.join(WORKS)}, attacks, got {', '.join(unknown)}")
+    if "attacks" in chosen and len(chosen) > 1:
+        raise ValueError(f"attacks has a file of its own, got {works}; run the others in a line of their own")
     path = check_table_file(out)
     at_least(1, rounds=rounds, images=images)
     at_least(0, tune_images=tune_images, seed=seed)
     setup = Bench(data, str(choose_device(device)), rounds, images, tune_images, seed, compile)
+    if chosen == ["attacks"]:
+        _strength(setup, path, crop, networks=networks, eps_rel=eps_rel, passes=passes)
+        return say_files(rows=path, origin=path.with_suffix(".json"))
     frame = bench({work: WORKS[work] for work in chosen}, setup, path)
     print(bench_table(frame).to_string(index=False))
     say_files(rows=path, details=path.with_suffix(".json"))
