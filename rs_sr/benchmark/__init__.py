@@ -30,6 +30,6 @@ _all_ = [
     "LEVELS", "Bench", "Check", "Comparison", "bench_pgd", "bench_smooth", "bench_train", "bench_tune",
     "given_away",
     "ROWS", "WORKS", "bench", "bench_floor", "bench_memory", "bench_processes", "bench_table", "epoch_memory",
-    "ATTACKS", "NETWORKS", "PEERS", "STRENGTH", "AsClassifier", "Case", "attack_strength", "benchmark_network",
-    "installed_peers", "scale_of", "shares", "strength_table",
+    "ATTACKS", "NETWORKS", "PEERS", "STRENGTH", "AsClassifier", "Case", "attack_strength",
+    "benchmark_network", "installed_peers", "scale_of", "shares", "strength_table",
 ]

@@ -218,7 +218,7 @@ def attack_strength(
     *,
     networks: Sequence[str] = NETWORKS,  # names of shipped weights, see `benchmark_network`
     radii: Sequence[float] = (0.02, 0.05, 0.1),  # eps_rel
-    passes: Sequence[int] = (60, 120, 240),  # budgets, forward or backward passes an image
+    passes: Sequence[int] = (80, 120, 240),  # budgets, forward or backward passes an image
     crop: int = 96,  # side of the photographs' middle
     ways: Mapping[str, Callable[[Case], Tensor]] | None = None,  # attacks; None: ours and the installed peers
 ):  # -> DataFrame with the columns of STRENGTH

@@ -9,7 +9,7 @@ __all__ = ['rs_sr_bench']
 from fastcore.script import store_true
 from .shared import Rule, at_least, choose_device, parse_numbers, say_files, with_rules
 
-# %% ../../nbs/commands/10_bench.ipynb #420d5343
+# %% ../../nbs/commands/10_bench.ipynb #8ee34ce3
 _QUICK = "smooth,pgd,tune,train,processes,floor"  # all but memory
 
 def _does(work):
@@ -26,6 +26,7 @@ def _strength(setup, path, crop, **listed):
     rows = attack_strength(setup, path, networks=names, radii=radii, passes=passes, crop=crop)
     print(strength_table(rows).round(3).to_string())
 
+# %% ../../nbs/commands/10_bench.ipynb #420d5343
 @with_rules(
     Rule("tune_images", _does("tune"), "counts photographs of the job tune; name it in --works"),
     Rule("compile", _does("train"), "compiles the job train; name it in --works"),
@@ -47,7 +48,7 @@ def rs_sr_bench(
     device: str = "auto",  # auto, cpu, cuda or mps
     networks: str = "",  # attacks: names of shipped weights, separated by commas; empty: six of them
     eps_rel: str = "0.02,0.05,0.1",  # attacks: relative radii
-    passes: str = "60,120,240",  # attacks: budgets, forward or backward passes an image
+    passes: str = "80,120,240",  # attacks: budgets, forward or backward passes an image
     crop: int = 96,  # attacks: side of the photographs' middle
 ):
     "Compare the library with the thesis's way of computing, in turns, and both with the machine's limit."
