@@ -194,12 +194,13 @@ def _rated(way: _Way, y, x, x_hat) -> str:
     return ", ".join(f"{name} {level(picture):.2f} dB" for name, picture in pictures.items())
 
 # %% ../../nbs/commands/12_reconstruct.ipynb #5bd989ff
-def _network(weights: str, model: str):
+def _network(weights: str, model: str, defence: str):
     "Load what was named."
     from rs_sr.evaluation import load_model
-    from rs_sr.models import load_network
+    from rs_sr.models import Defence, load_network
+    if defence: return Defence.from_pretrained(defence)
     if not weights and not model:
-        raise ValueError("give a network: --weights NAME, or --model MODULE:FUNCTION")
+        raise ValueError("give a network: --weights NAME, --defence NAME, or --model MODULE:FUNCTION")
     return load_model(model) if model else load_network(weights)
 
 # %% ../../nbs/commands/12_reconstruct.ipynb #25a13a26
@@ -266,6 +267,8 @@ def _smoothed(options) -> bool:
     return _level(options["sigma_g"], options["weights"]) > 0
 
 _RULES = (
+    Rule("defence", lambda o: not (o["weights"] or o["model"]),
+         "names a network, and so does --weights or --model; give one of them"),
     Rule("model", lambda o: not o["weights"], "and --weights both name a network; give one of the two"),
     Rule("value_range", lambda o: bool(o["model"]), "is that of a model of your own; give --model"),
     Rule("any_physics", lambda o: bool(o["physics"]), "overrules the record of a network; give --physics"),
@@ -278,6 +281,7 @@ _RULES = (
 def rs_sr_reconstruct(
     photos: list[str],  # photographs of any size, or folders of them
     weights: str = "",  # shipped network, or folder of weights
+    defence: str = "",  # shipped defence instead, such as sr-x2-robust-0.05, or folder of one
     # MODULE:FUNCTION instead; the function takes no arguments and returns a model of any kind
     model: str = "",
     value_range: str = "pixel",  # of the images of such a model: normalised, pixel, symmetric or bytes
@@ -305,8 +309,8 @@ def rs_sr_reconstruct(
     at_least(1, k=k, tile=tile)
     at_least(0, overlap=overlap, seed=seed)
     level, files = _level(sigma_g, weights), _photographs(photos)
-    network = _network(weights, model)
-    operator = _operator(network, model or Path(weights).name, physics, any_physics)
+    network = _network(weights, model, defence)
+    operator = _operator(network, model or Path(weights or defence).name, physics, any_physics)
     _check_tiles(operator, tile, overlap)
     units = units_of_range(value_range if model else "normalised")
     way = _Way(network, bool(model), _masked(operator, mask, measured), units, measured, tile, overlap, level,
