@@ -13,15 +13,15 @@ from .shared import save_table, say_files
 
 # %% ../../nbs/commands/01_demo.ipynb #a1d9396c
 DEMO = {
-    "unet-x2-standard": "standard", "unet-x2-adv0.02": "adversarially trained",
-    "unet-x2-noise0.1": "trained on noise", "unet-x2-noise0.4": "trained on noise"}
+    "unet-x2-standard": "standard", "sr-x2-robust-0.05": "best defence",
+    "unet-x2-adv0.02": "adversarially trained", "unet-x2-noise0.4": "trained on noise"}
 
 # %% ../../nbs/commands/01_demo.ipynb #4b9c27bd
 def _levels():
     "Look up the smoothing level that each card recommends; 0: none."
     from rs_sr.models import pretrained_models
     cards = pretrained_models().set_index("name")
-    return {n: float(cards.sigma_g[n] or 0) for n in DEMO}
+    return {n: float(cards.sigma_g[n] or 0) if n in cards.index else 0.0 for n in DEMO}
 
 def _measure(models, dataset, radii, levels, common):
     "Attack f, and g where there is one; keep the worse attack for each photograph."

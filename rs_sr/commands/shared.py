@@ -197,16 +197,16 @@ def short_names(
     return [str(Path(*shortest(path))) for path in paths]
 
 def load_models(
-    names: str,  # shipped names or folders, separated by commas
+    names: str,  # shipped names or folders, of networks or defences, separated by commas
 ) -> dict:  # network by label, in the memory layout in which convolutions run fastest
     "Load networks, by the shortest names that tell them apart."
     import torch
-    from rs_sr.models import load_network
+    from rs_sr.models import Defence, is_defence, load_network
     listed = [n for n in names.split(",") if n]
     if not listed: raise ValueError("give at least one network: shipped names or folders, with commas")
     labels = short_names(listed)
-    networks = [load_network(n).to(memory_format=torch.channels_last) for n in listed]
-    return dict(zip(labels, networks))
+    networks = [Defence.from_pretrained(n) if is_defence(n) else load_network(n) for n in listed]
+    return {label: net.to(memory_format=torch.channels_last) for label, net in zip(labels, networks)}
 
 # %% ../../nbs/commands/00_shared.ipynb #734c8a56
 def units_of_range(
