@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['KEY', 'METRICS', 'COLUMNS', 'SCHEMA', 'EXACT', 'ENSEMBLE', 'RACE', 'Job', 'plan_jobs', 'attack_settings', 'numbers',
-           'levels_of', 'check_settings']
+           'whole_numbers', 'levels_of', 'check_settings']
 
 # %% ../../nbs/evaluation/01_jobs.ipynb #056d07dd
 from collections.abc import Iterator, Mapping, Sequence
@@ -107,6 +107,14 @@ def numbers(
     "Read one number or several."
     return tuple(map(float, np.atleast_1d(np.asarray(values, dtype=float))))
 
+def whole_numbers(
+    values: Sequence[float],  # of photographs
+) -> list[int]:
+    "Read positions."
+    if any(value != int(value) for value in values):
+        raise ValueError(f"images are counted in whole numbers, got {list(values)}")
+    return [int(value) for value in values]
+
 def levels_of(
     models: Mapping[str, nn.Module],  # estimators, by name
     # one level, several, or those of each model
@@ -118,6 +126,7 @@ def levels_of(
         raise ValueError(f"sigma_g names models that are not there: {unknown}; there are {sorted(models)}")
     return {name: numbers(levels) for name, levels in sigma_g.items()}
 
+# %% ../../nbs/evaluation/01_jobs.ipynb #db56fc52
 def check_settings(
     eps_rel: Sequence[float],  # relative radii
     levels: Mapping[str, Sequence[float]],  # smoothing levels, by any name
@@ -135,8 +144,8 @@ def check_settings(
     if not len(eps_rel) or not all(0 <= radius < np.inf for radius in eps_rel):
         raise ValueError(f"eps_rel needs at least one finite radius and none below 0, got {list(eps_rel)}")
     counts = (1 if steps is None else steps, k, len(images))
-    if min(counts) < 1:
-        raise ValueError(f"steps, k and the number of images must be at least 1, got {counts}")
+    if min(counts) < 1 or any(count != int(count) for count in counts):
+        raise ValueError(f"steps, k and the number of images must be whole and at least 1, got {counts}")
     if min(images) < 0: raise ValueError(f"images are counted from 0, got {min(images)}")
     if not all(len(some) and all(0 <= level < np.inf for level in some) for some in levels.values()):
         raise ValueError("sigma_g needs at least one finite level and must not be negative, "

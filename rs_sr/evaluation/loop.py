@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 from ..data import measured_by, Pairs
 from .jobs import (attack_settings, check_settings, ENSEMBLE, EXACT, Job, levels_of, METRICS,
-    numbers, plan_jobs, SCHEMA)
+    numbers, plan_jobs, SCHEMA, whole_numbers)
 from .protocol import attack_batch, Perturbed, reconstruct
 from ..metrics import mse, psnr, ssim
 from ..models import baselines as baselines_of
@@ -174,6 +174,11 @@ def _try(name: str, model: nn.Module, y: Tensor, mixed: bool, off: Sequence[str]
     if trial.random or any(wrong.values()): warnings.warn(said, stacklevel=4)
 
 # %% ../../nbs/evaluation/03_loop.ipynb #cdd341c8
+def _batch_size(given: float) -> int:
+    "Read the size of a batch."
+    if given == int(given) and given >= 1: return int(given)
+    raise ValueError(f"batch_size must be a whole number and at least 1, got {given}")
+
 @contextmanager
 def opened(
     models: Mapping[str, nn.Module],  # estimators, by name
@@ -193,7 +198,9 @@ def opened(
     "Hold open what a call needs."
     team, helpers = Team(device_of(models, device)), surrogates or {}
     off = checks_of(unchecked, CHECKS_OF_TABLES)
-    size = batch_size or usual[team.device.type != "cpu"]
+    size = _batch_size(usual[team.device.type != "cpu"] if batch_size is None else batch_size)
+    if max(images) >= len(dataset):
+        raise ValueError(f"there are {len(dataset)} photographs, counted from 0, got {max(images)}")
     table = _table(models, dataset, images, out, team=team, jobs=jobs, batch_size=size, attack_k=attack_k,
                    precision=precision, surrogates=helpers, unchecked=off)
     with table, kept_memory(), ExitStack() as held:
@@ -241,7 +248,7 @@ def evaluate(
     "Measure estimators under attack, image by image."
     models, radii = named(models), numbers(eps_rel)
     levels = levels_of(models, sigma_g)
-    images = list(range(len(dataset))) if images is None else [int(i) for i in images]
+    images = whole_numbers(range(len(dataset)) if images is None else images)
     check_settings(radii, levels, images, attack=attack, steps=steps, k=k, precision=precision)
     if baselines: models = _with_baselines(models, dataset)
     options: dict[str, Any] = dict(attack=attack, steps=steps, k=k, seed=seed, scale=dataset.scale)

@@ -86,8 +86,10 @@ def _check_report(self: ReportSettings):
     "Refuse settings that make no report."
     if self.name in ("bilinear", "bicubic"):
         raise ValueError(f"name {self.name!r} is that of an interpolation in the table; choose another")
-    if min(len(self.images), self.k, self.steps) < 1 or self.passes < 80:
-        raise ValueError("images, k and steps must be at least 1 and passes at least 80, got "
+    counts = (self.k, self.steps, self.passes)
+    whole = all(count == int(count) for count in counts)
+    if not whole or min(len(self.images), *counts) < 1 or self.passes < 80:
+        raise ValueError("images, k and steps must be whole and at least 1 and passes at least 80, got "
                          f"{len(self.images)}, {self.k}, {self.steps} and {self.passes}")
     if not self.eps_rel or min(*self.eps_rel, *self.sigma_g, math.inf) <= 0:
         raise ValueError("eps_rel needs a radius above 0, and sigma_g no level below 0, got "
@@ -113,7 +115,8 @@ def _numbers(given, defaults, unit) -> tuple[float, ...]:
 
 def _evenly(n: int, wanted: int) -> list[int]:
     "Spread so many photographs evenly over n, all of them if there are fewer."
-    count = min(wanted, n)
+    if wanted != int(wanted): raise ValueError(f"images must be a whole number, got {wanted}")
+    count = min(int(wanted), n)
     return [round(i * (n - 1) / max(1, count - 1)) for i in range(count)]
 
 def _unit_name(value_range) -> str:

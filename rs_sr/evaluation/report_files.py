@@ -91,7 +91,7 @@ class Report:
         "Lay out the table for reading, the best of each column bold; a weaker attack does not compete."
         wide, psnr = self.wide(), _laid_out(self.table, lambda row: row.psnr).astype(float)
         fair = [not name.endswith(", pgd") for name in wide.index]
-        return bold_where(wide.fillna(""), psnr == psnr[fair].max())
+        return bold_where(wide.fillna("").rename(index=escape), psnr == psnr[fair].max())
 
     def gain_table(self):  # -> DataFrame: mean and largest gain of each direction and radius
         "Summarise the local gain over the photographs."
@@ -120,12 +120,14 @@ def _further_tables(report) -> dict:
     draws = report.draws.set_index(["sigma_g", "k"]).round(3)
     return {"Local gain": report.gain_table(), "What k draws leave to chance": draws}
 
+def _one_cell(text: str) -> str: return " ".join(text.split()).replace("|", "\\|")
+
 def _markdown(frame) -> str:
     "Write a table in Markdown."
     flat = frame.reset_index() if frame.index.names != [None] else frame.reset_index(names="")
     lines = [list(map(str, flat.columns)), ["---"] * flat.shape[1]]
     for row in flat.itertuples(index=False):
-        lines.append([f"{v:.4g}" if isinstance(v, float) else str(v) for v in row])
+        lines.append([f"{v:.4g}" if isinstance(v, float) else _one_cell(str(v)) for v in row])
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 # %% ../../nbs/evaluation/07_report_files.ipynb #897b904e

@@ -42,9 +42,9 @@ class Setting:
     def __post_init__(self):
         if self.attack not in OFFERED:
             raise ValueError(f"attack must be one of {', '.join(OFFERED)}, got {self.attack!r}")
-        if min(self.eps_rel, self.sigma_g) < 0:
+        if not all(0 <= value < math.inf for value in (self.eps_rel, self.sigma_g)):
             got = f"{self.eps_rel} and {self.sigma_g}"
-            raise ValueError(f"eps_rel and sigma_g must not be negative, got {got}")
+            raise ValueError(f"eps_rel and sigma_g must be finite and must not be negative, got {got}")
         if self.k not in (8, 16) and (self.k < 32 or self.k % 16):
             raise ValueError(f"k must be 8, 16 or a multiple of 16, got {self.k}")
         if not 0 <= self.blend <= 1:

@@ -66,7 +66,9 @@ def output_of(
         if not (types := _other_types(model, y)): raise
         raise ValueError(f"the model's weights are {types} and the measurements {y.dtype}, and it fails "
                          f"({str(error).splitlines()[0]}); call model.to({y.dtype}) first") from error
-    return checked_output(output, y, x, what=what, finite=finite)
+    output = checked_output(output, y, x, what=what, finite=finite)
+    # a model may write its next output into the same memory
+    return output if output.requires_grad else output.clone()
 
 # %% ../../nbs/runtime/08_outputs.ipynb #30c28c92
 def checked_values(
