@@ -14,8 +14,8 @@ __all__ = ['Band', 'draws_needed', 'lower_probability', 'lower_rank', 'max_certi
            'pilot_seeds', 'total_of', 'PixelMap', 'certify_mean', 'pixel_maps', 'attacked_errors', 'attacks_on',
            'compare_with_attack', 'count_violations', 'CERTIFICATES', 'certify_dataset', 'FAMILY', 'about_pairs',
            'certificate_schema', 'measured_columns', 'certificate_text', 'certified_summary', 'ATTACKED', 'violations',
-           'Deployed', 'deploy', 'Alike', 'Calibration', 'Detail', 'Difficulty', 'NewCertificate', 'calibrate',
-           'certify_new', 'conformal_rank', 'exact_rows', 'fit_detail']
+           'Deployed', 'deploy', 'Alike', 'Calibration', 'Detail', 'Difficulty', 'NewCertificate', 'best_floor',
+           'calibrate', 'certify_new', 'conformal_floors', 'conformal_rank', 'exact_rows', 'fit_detail']
 
 # %% ../../nbs/certificates/index.ipynb #6f209bbb
 from .bounds import (
@@ -38,9 +38,9 @@ from .dataset import measured_columns
 from .summary import certificate_text, certified_summary
 from .attacked import ATTACKED, violations
 from .deploy import Deployed, deploy
-from rs_sr.certificates.new_photograph import (
-    Alike, Calibration, Detail, Difficulty, NewCertificate, calibrate, certify_new, conformal_rank,
-    exact_rows, fit_detail)
+from .new_photograph import (
+    Alike, Calibration, Detail, Difficulty, NewCertificate, best_floor, calibrate, certify_new,
+    conformal_floors, conformal_rank, exact_rows, fit_detail)
 
 # %% ../../nbs/certificates/index.ipynb #ee00be00
 _all_ = [
@@ -60,4 +60,5 @@ _all_ = [
     "CERTIFICATES", "certify_dataset", "FAMILY", "about_pairs", "certificate_schema", "measured_columns",
     "certificate_text", "certified_summary", "ATTACKED",
     "violations", "Deployed", "deploy", "Alike", "Calibration", "Detail", "Difficulty", "NewCertificate",
-    "calibrate", "certify_new", "conformal_rank", "exact_rows", "fit_detail"]
+    "best_floor", "calibrate", "certify_new", "conformal_floors", "conformal_rank",
+    "exact_rows", "fit_detail"]
