@@ -63,7 +63,7 @@ def reading_style() -> Iterator[None]:  # inside: larger fonts, a fine raster, l
     import matplotlib.pyplot as plt
     with house_style(), plt.rc_context(READING): yield
 
-# %% ../../nbs/plots/06_labels.ipynb #a805cf00
+# %% ../../nbs/plots/06_labels.ipynb #c2c66a66
 def _draw_curve(ax, curve: Curve, radii: Sequence[float]) -> None:
     "Draw a line, its band, and what is certain."
     at, mean = curve.at(radii)
@@ -75,6 +75,7 @@ def _draw_curve(ax, curve: Curve, radii: Sequence[float]) -> None:
         known = [i for i, r in enumerate(radii) if r in curve.certain.index]
         ax.plot(known, [curve.certain[radii[i]] for i in known], color=curve.colour, ls=":", lw=2.4)
 
+# %% ../../nbs/plots/06_labels.ipynb #34e87dee
 def label_ends(
     ax,  # matplotlib axes, its limits final
     curves: Sequence[Curve],  # drawn on it
@@ -93,6 +94,7 @@ def label_ends(
                     va="center", annotation_clip=False, linespacing=1.0,
                     arrowprops={"arrowstyle": "-", "color": curve.colour, "lw": 0.6, "shrinkB": 4})
 
+# %% ../../nbs/plots/06_labels.ipynb #6b62567c
 def plot_labelled(
     charts: Mapping[str, Sequence[Curve]],  # by title, one below the other
     radii: Sequence[float],  # of the attacks, ascending

@@ -5,12 +5,10 @@
 # %% auto #0
 __all__ = ['certified_gains', 'certified_reach', 'linear_certificates', 'on_certain', 'certain_table', 'plot_certain']
 
-# %% ../../nbs/study/19_certain.ipynb #d2e4b8cc
+# %% ../../nbs/study/19_certain.ipynb #451f8bab
 import math
-from typing import Any
 from ..evaluation import CertificateTable, Interval, best_median, certified_difference, interval
 from ..plots import DISTINCT, Curve, plot_labelled
-from .comparisons import best_filter_by_radius
 from .evidence import Evidence, over_photographs, values
 from .reading import reading_table, two_lines, with_interval
 from .words import in_words, wrapped
@@ -38,7 +36,7 @@ def certified_reach(
     above = gains.index[gains.lo > 0]
     return float(above.max()) * setting[1] / math.sqrt(table.d) if len(above) else 0.0
 
-# %% ../../nbs/study/19_certain.ipynb #dd6d8f44
+# %% ../../nbs/study/19_certain.ipynb #62183259
 def linear_certificates(
     evidence: Evidence,
 ):  # -> DataFrame: model, psnr, mean, lo, hi, n by eps_rel: PSNR, and its gain over bilinear
@@ -52,6 +50,7 @@ def linear_certificates(
     found = over_photographs(gains).assign(model=best, psnr=means.max(axis=1))
     return found[found.index > 0]
 
+# %% ../../nbs/study/19_certain.ipynb #37a45895
 def on_certain(
     table: CertificateTable,
     evidence: Evidence,
@@ -60,13 +59,17 @@ def on_certain(
     best = {setting: certified_reach(table, setting) for setting in table.settings}
     (model, sigma_g), far = max(best.items(), key=lambda pair: pair[1])
     linear, smallest = linear_certificates(evidence), min(r for r in evidence.radii if r)
-    said = (f"A smoothed network is certainly above bilinear interpolation up to a radius of eps_rel {far:.2g} "
-            f"(*{in_words(model)}, smoothed {sigma_g:g}*), {smallest / far:.0f} times less than the smallest "
-            "attack of our tables") if far else "No smoothed network is certainly above bilinear interpolation"
+    said = ("A smoothed network is certainly above bilinear interpolation up to a radius of eps_rel "
+            f"{far:.2g} "
+            f"(*{in_words(model)}, smoothed {sigma_g:g}*), {smallest / max(far, 1e-9):.0f} times less than "
+            "the smallest "
+            "attack of our tables")
+    if not far: said = "No smoothed network is certainly above bilinear interpolation"
     ends = sorted({f"{end:.1f}" for end in (linear["mean"].min(), linear["mean"].max())}, key=float)
     return (f"**{said}.** At the radii of the attacks only linear estimators have a guarantee: their worst "
             f"case is exact, and the best of them is {' to '.join(ends)} dB above bilinear interpolation.")
 
+# %% ../../nbs/study/19_certain.ipynb #89422b4e
 def certain_table(
     table: CertificateTable,
     evidence: Evidence,
@@ -76,7 +79,8 @@ def certain_table(
     "Lay out certificates from the smallest radius to the largest."
     cells: dict[str, dict[str, str]] = {}
     def add(radius, by, psnr, gain):
-        cells[f"radius {radius:.2g}"] = {"by": by, "PSNR (dB)": f"{psnr:.2f}", "above bilinear": with_interval(gain)}
+        cells[f"radius {radius:.2g}"] = {"by": by, "PSNR (dB)": f"{psnr:.2f}",
+                                         "above bilinear": with_interval(gain)}
     for setting in table.settings:
         gains, radius = certified_gains(table, setting), ratio * setting[1] / math.sqrt(table.d)
         if ratio not in gains.index: continue

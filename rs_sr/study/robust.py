@@ -27,7 +27,7 @@ def gains_as_shipped(
     pgd = over_rival(main.as_shipped(main.networks), main.rows("bilinear"))
     return {"ten steps on f": _by_name(pgd), "strongest attack": _by_name(over_bilinear_strongest(main))}
 
-# %% ../../nbs/study/18_robust.ipynb #62e647cf
+# %% ../../nbs/study/18_robust.ipynb #2be61898
 def reach(
     rows,  # DataFrame mean, lo, hi by eps_rel
 ) -> float:  # eps_rel; 0: nowhere
@@ -38,6 +38,7 @@ def reach(
         found = float(row.Index)
     return found
 
+# %% ../../nbs/study/18_robust.ipynb #5ea60700
 def on_reach(
     main: MainTable,  # rows
 ) -> str:  # Markdown: two sentences
@@ -47,7 +48,8 @@ def on_reach(
         reached = {name: reach(rows) for name, rows in found.items()}
         return "; ".join(f"*{name}* {f'up to {r:g}' if r else 'nowhere'}" for name, r in reached.items())
     n = max(int(rows.n.max()) for rows in strong.values())
-    return (f"**Under the strongest attack we know, networks are above bilinear interpolation only up to small "
+    return ("**Under the strongest attack we know, networks are above bilinear interpolation only up to "
+            "small "
             f"radii**: {listed(strong)} ({n} photographs). Ten steps on $f$, the attack of the thesis, are "
             f"kinder: {listed(pgd)}.")
 

@@ -7,11 +7,10 @@ __all__ = ['hardest_rows', 'read_board', 'board_gains', 'in_order', 'networks_of
            'on_board', 'best_linear', 'on_linear', 'five_that_matter', 'standing_table', 'gains_table', 'certain_psnr',
            'certified_columns', 'hit_and_certain', 'on_shared', 'plot_standing', 'on_photographs_of_board']
 
-# %% ../../nbs/study/15_standing.ipynb #2877cdfa
+# %% ../../nbs/study/15_standing.ipynb #5d61b29b
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
-from ..evaluation import Interval, intervals, paired_difference, verdict, verdicts
+from ..evaluation import Interval, intervals, paired_difference, verdicts
 from ..plots import DISTINCT, Curve, plot_labelled
 from .reading import reading_table, two_lines, with_interval
 from .tables import read_results
@@ -57,7 +56,7 @@ def in_order(
     attacked = gains[gains.index.get_level_values("eps_rel") > 0]["mean"]
     return attacked.groupby(level="model").min().sort_values(ascending=False).index.tolist()
 
-# %% ../../nbs/study/15_standing.ipynb #ce93963c
+# %% ../../nbs/study/15_standing.ipynb #41720f62
 def networks_of(
     frame,  # DataFrame from `read_board`
 ) -> list[str]:
@@ -81,6 +80,7 @@ def attacked_everywhere(
     radii = gains.index.unique("eps_rel")
     return [name for name in names if name in gains.index and len(gains.loc[name]) == len(radii)]
 
+# %% ../../nbs/study/15_standing.ipynb #bab89318
 def on_board(
     frame,  # DataFrame from `read_board`
 ) -> str:  # Markdown: two sentences
@@ -141,13 +141,13 @@ def on_linear(
     return ("Against the best *linear* estimator of each radius, which is certain, the best network is "
             f"{verdicts(table, words)}: {'; '.join(said)}.")
 
-# %% ../../nbs/study/15_standing.ipynb #1e544455
+# %% ../../nbs/study/15_standing.ipynb #63372da8
 def five_that_matter(
     frame,  # DataFrame from `read_board`
 ) -> list[str]:  # up to five lines, without repetition
     "Choose the lines that a reader should know."
     first = frame.drop_duplicates("model").set_index("model")
-    order = [name for name in in_order(board_gains(frame))]
+    order = in_order(board_gains(frame))
     linear = [name for name in order if first.method[name] == "linear"]
     networks = [name for name in order if first.method[name] != "linear"]
     smoothed = frame[frame.sigma_g > 0].model.unique()
@@ -161,6 +161,7 @@ def five_that_matter(
     for group in groups: chosen += [name for name in group if name not in chosen][:1]
     return chosen
 
+# %% ../../nbs/study/15_standing.ipynb #b30d8945
 def standing_table(
     frame,  # DataFrame from `read_board`
     radii: Sequence[float] = (0.0, 0.02, 0.05, 0.1),  # columns; four fit a phone
@@ -170,7 +171,8 @@ def standing_table(
     gains, lines = board_gains(frame), five_that_matter(frame)
     cells: dict[str, dict[str, str]] = {name: {} for name in (*lines, "bilinear")}
     for name, r in gains.index:
-        if name in lines and r in radii: cells[name][f"{r:g}"] = with_interval(Interval(*gains.loc[(name, r)]))
+        if name not in lines or r not in radii: continue
+        cells[name][f"{r:g}"] = with_interval(Interval(*gains.loc[(name, r)]))
     floor = frame[frame.model == "bilinear"].groupby("eps_rel").psnr.mean()
     cells["bilinear"] = {f"{r:g}": two_lines(f"{floor[r]:.2f}", "PSNR, dB") for r in radii if r in floor}
     columns = list(cells["bilinear"])
@@ -195,12 +197,13 @@ def gains_table(
         cells[name] = {} if passes is None else {"passes": str(passes.get(name, 0))}
         cells[name] |= {"photographs": f"{part.n.max():.0f}"}
         cells[name] |= {f"{r:g}": "" for r in radii}
-        cells[name] |= {f"{row.Index:g}": with_interval(Interval(*row[1:]), digits) for row in part.itertuples()}
+        for row in part.itertuples():
+            cells[name][f"{row.Index:g}"] = with_interval(Interval(*row[1:]), digits)
     means = gains["mean"].unstack().loc[lines, radii]
     extra = pd.DataFrame(False, index=lines, columns=range(1 + (passes is not None)))
     return reading_table(cells, pd.concat([extra, means == means.max()], axis=1).to_numpy())
 
-# %% ../../nbs/study/15_standing.ipynb #644f04d2
+# %% ../../nbs/study/15_standing.ipynb #743bef2d
 def certain_psnr(
     frame,  # DataFrame from `read_board`
     more=None,  # DataFrame: model, eps_rel, image, psnr, certified for networks; None: there is none
@@ -213,6 +216,7 @@ def certain_psnr(
     return pd.concat({name: intervals(part.set_index(["eps_rel", "image"]).psnr) for name, part in lines},
                      names=["model"])
 
+# %% ../../nbs/study/15_standing.ipynb #13401109
 def certified_columns(
     frame,  # DataFrame from `read_board`
     more=None,  # see `certain_psnr`
@@ -227,6 +231,7 @@ def certified_columns(
     wide = certain["mean"].unstack().reindex(index=lines, columns=radii)
     return reading_table(cells, (wide == wide.max()).to_numpy())
 
+# %% ../../nbs/study/15_standing.ipynb #bd0fe4df
 def hit_and_certain(
     frame,  # DataFrame from `read_board`
     more=None,  # see `certain_psnr`
@@ -272,7 +277,7 @@ def plot_standing(
         curves.append(Curve(wrapped(name), intervals(values)[["mean"]], colour, certain=sure))
     return plot_labelled({"": curves}, sorted(set(rows.eps_rel)), "PSNR (dB)", low=low, height=4.2)
 
-# %% ../../nbs/study/15_standing.ipynb #2ed78006
+# %% ../../nbs/study/15_standing.ipynb #95d52bb5
 def on_photographs_of_board(
     frame,  # DataFrame from `read_board`
 ) -> str:  # Markdown
@@ -282,6 +287,7 @@ def on_photographs_of_board(
     radii = ", ".join(f"{r:g}" for r in sorted(set(attacked.eps_rel)))
     low, high = counts.min(), counts.max()
     spread = f"{low}" if low == high else f"{low} to {high}, depending on the line,"
-    fewer = [name for name, part in attacked.groupby("model") if part.eps_rel.nunique() < attacked.eps_rel.nunique()]
+    radii_of = attacked.groupby("model").eps_rel.nunique()
+    fewer = radii_of.index[radii_of < radii_of.max()].tolist()
     some = f" Not at all radii: {_listed(fewer)}." if fewer else ""
     return f"Photographs: {spread} at the radii {radii}.{some}"

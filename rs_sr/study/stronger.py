@@ -43,7 +43,8 @@ def on_stronger_attack(
     top = taken_by_radius(pairs)["mean"]
     name, radius = top.idxmax()
     lower = (pairs.loss > 0).mean()
-    return (f"On {pairs.image.nunique()} photographs and {pairs.model.nunique()} defences that both have, the "
+    return (f"On {pairs.image.nunique()} photographs and {pairs.model.nunique()} defences that both have, "
+            "the "
             f"present attack leaves {mean.mean:.2f} dB [{mean.lo:.2f}, {mean.hi:.2f}] less than the former "
             f"one, and less on {lower:.0%} of all pairs. The most it took in the mean is {top.max():.2f} dB, "
             f"from *{in_words(name)}* at the radius {radius:g}.")

@@ -8,13 +8,13 @@ __all__ = ['curves_of', 'differences_for_reading', 'how_many', 'on_study', 'stud
            'plot_ssim', 'pair_differences', 'gains_of_smoothing', 'taken_by_the_ensemble', 'most_and_least',
            'plot_labelled_losses', 'on_range']
 
-# %% ../../nbs/study/17_verdicts.ipynb #6c6287e0
+# %% ../../nbs/study/17_verdicts.ipynb #29a554d3
 from collections.abc import Mapping, Sequence
 from typing import Any
 from ..evaluation import Interval
 from ..plots import DISTINCT, Curve, plot_labelled
 from rs_sr.study.claims import (
-    Claim, Column, above_thesis, best_noise_grows, keeps_ssim_when_aimed_at, label, smoothing_has_better_ssim,
+    Claim, Column, best_noise_grows, keeps_ssim_when_aimed_at, label, smoothing_has_better_ssim,
     smoothing_matches)
 from .comparisons import above_bilinear_by_radius, best_filter_by_radius, leading_lines
 from .evidence import Evidence, difference, marked, over_photographs, values
@@ -67,9 +67,12 @@ def on_study(
                      for judge in (smoothing_matches, smoothing_has_better_ssim))
     aimed = [keeps_ssim_when_aimed_at(e) for e in evidence if e.aimed is not None]
     turn = f", and where the attack is on SSIM itself {how_many(aimed)}" if aimed else ""
-    return (f"**Under the worst of all attacks, the best defence is above bilinear interpolation in {above} of "
-            f"{len(hit)} columns, by {min(d.mean for d in floor):.1f} to {max(d.mean for d in floor):.1f} dB**, "
-            f"and above the best *linear* estimator in {ahead}, though from a radius of 0.05 on by no more than "
+    return (f"**Under the worst of all attacks, the best defence is above bilinear interpolation in {above} "
+            "of "
+            f"{len(hit)} columns, by {min(d.mean for d in floor):.1f} to {max(d.mean for d in floor):.1f} "
+            "dB**, "
+            f"and above the best *linear* estimator in {ahead}, though from a radius of 0.05 on by no more "
+            "than "
             f"{max(large):.1f} dB. The thesis's claim that smoothing matches adversarial training against "
             f"small attacks holds {how_many(small)}, its claim of the better SSIM against large ones "
             f"{how_many(better)}{turn}.")
@@ -100,9 +103,9 @@ def study_curves(
     table = marked(evidence)
     table = table[(table.attack == "finals") & (table["rule"] != "radius") & (table.eps_rel > 0)]
     rest = sorted(set(table.kind) - {"linear", "thesis", "seed", "smoothing", "adversarial", "standard"})
-    lines = {_best_line(table, kinds) for kinds in (["smoothing"], ["adversarial"], rest)} - {None}
+    lines = [_best_line(table, kinds) for kinds in (["smoothing"], ["adversarial"], rest)]
     found = {}
-    for model, rule in sorted(lines):
+    for model, rule in sorted(line for line in lines if line):
         name = label(model, evidence.scale, evidence.level(model, rule))
         found[in_words(name)] = above_bilinear_by_radius(evidence, model, rule)
     curves = curves_of(found)
@@ -119,7 +122,7 @@ def plot_study(
     charts = {f"scale {e.scale}": study_curves(e) for e in evidence}
     return plot_labelled(charts, evidence[0].radii, "PSNR above bilinear (dB)", low=-4, zero=True)
 
-# %% ../../nbs/study/17_verdicts.ipynb #681139e8
+# %% ../../nbs/study/17_verdicts.ipynb #d4384d1d
 def thesis_claims(
     evidence: Evidence,
 ) -> dict[str, Claim]:  # by a short form of the question
@@ -133,22 +136,26 @@ def thesis_claims(
         found["the better SSIM, attack on SSIM itself"] = keeps_ssim_when_aimed_at(evidence)
     return found | {"the best training noise grows with the attack": best_noise_grows(evidence)}
 
+# %% ../../nbs/study/17_verdicts.ipynb #7e83dcf1
 def claims_table(
     evidence: Sequence[Evidence],  # one for each scale
 ):  # -> pandas Styler of words: claims down, scales across
     "Lay out the verdicts."
     cells: dict[str, dict[str, str]] = {}
     for e in evidence:
-        for name, claim in thesis_claims(e).items(): cells.setdefault(name, {})[f"scale {e.scale}"] = claim.word
+        for name, claim in thesis_claims(e).items():
+            cells.setdefault(name, {})[f"scale {e.scale}"] = claim.word
     return reading_table(cells)
 
+# %% ../../nbs/study/17_verdicts.ipynb #a76f95f0
 def on_claims(
     evidence: Sequence[Evidence],  # one for each scale
 ) -> str:  # Markdown
     "Count how the thesis's claims fare."
     asked = [claim.word for e in evidence for claim in thesis_claims(e).values()]
     wrong = sum(word in ("no", "not always") for word in asked)
-    text = (f"**{asked.count('yes')} of {len(asked)} answers are yes, {wrong} are no**, the others are yes at some "
+    text = (f"**{asked.count('yes')} of {len(asked)} answers are yes, {wrong} are no**, the others are yes "
+            "at some "
             "radii only or undecided.")
     aimed = [keeps_ssim_when_aimed_at(e) for e in evidence if e.aimed is not None]
     if aimed: text += (" Smoothing keeps its better SSIM under an attack on SSIM itself "
@@ -178,19 +185,22 @@ def plot_claims(
     radii = [r for r in evidence[0].radii if r > 0.02]
     return plot_labelled(charts, radii, "difference in SSIM", zero=True, height=2.6)
 
-# %% ../../nbs/study/17_verdicts.ipynb #544660d8
+# %% ../../nbs/study/17_verdicts.ipynb #84251ffa
 def on_ssim(
     columns: Sequence[Column],  # of all scales
 ) -> str:  # Markdown
     "Say how our SSIM compares with the thesis's best cells."
-    psnr, ssim = sum(c.psnr.value > c.bar.psnr for c in columns), sum(c.ssim.value > c.bar.ssim for c in columns)
+    psnr = sum(c.psnr.value > c.bar.psnr for c in columns)
+    ssim = sum(c.ssim.value > c.bar.ssim for c in columns)
     smoothed = sum(c.ssim.value > c.bar.smoothed for c in columns)
     ahead = [f"scale {c.scale} at {c.eps_rel:g} ({c.bar.by})" for c in columns if c.ssim.value < c.bar.ssim]
     rest = f"; it is below at {', '.join(ahead)}" if ahead else ""
-    return (f"**Our best is above the thesis's best cell in PSNR in {psnr} of {len(columns)} columns, in SSIM in "
+    return (f"**Our best is above the thesis's best cell in PSNR in {psnr} of {len(columns)} columns, in "
+            "SSIM in "
             f"{ssim}**{rest}. Above the thesis's *smoothed* networks it is in {smoothed}; where the "
             "two yardsticks differ was measured, and a part of the thesis's SSIM comes from its own.")
 
+# %% ../../nbs/study/17_verdicts.ipynb #af4d6bba
 def ssim_for_reading(
     columns: Sequence[Column],  # of all scales
 ):  # -> pandas Styler: radii down, scales across; bold where ours is the higher
@@ -200,10 +210,12 @@ def ssim_for_reading(
     won: dict[str, dict[str, bool]] = {}
     for c in columns:
         row, scale = f"radius {c.eps_rel:g}", f"scale {c.scale}"
-        cells.setdefault(row, {})[scale] = two_lines(f"{c.ssim.value:.3f}", f"thesis {c.bar.ssim:.3f}, {c.bar.by}")
+        theirs = f"thesis {c.bar.ssim:.3f}, {c.bar.by}"
+        cells.setdefault(row, {})[scale] = two_lines(f"{c.ssim.value:.3f}", theirs)
         won.setdefault(row, {})[scale] = c.ssim.value > c.bar.ssim
     return reading_table(cells, pd.DataFrame(won).T.to_numpy())
 
+# %% ../../nbs/study/17_verdicts.ipynb #c2a131fe
 def plot_ssim(
     columns: Sequence[Column],  # of all scales
 ):  # -> matplotlib Figure
@@ -220,7 +232,7 @@ def plot_ssim(
                                               "its best smoothed cell": smoothed})
     return plot_labelled(charts, sorted({c.eps_rel for c in columns}), "SSIM")
 
-# %% ../../nbs/study/17_verdicts.ipynb #08a84258
+# %% ../../nbs/study/17_verdicts.ipynb #2fe3a0b2
 def pair_differences(
     evidence: Evidence,
     pairs: Mapping[str, tuple[str, str]],  # labels by name: the first minus the second
@@ -228,7 +240,8 @@ def pair_differences(
     rule: str = "none",  # or "model": smoothed at each network's own level
 ) -> dict[str, Any]:  # DataFrames by name
     "Compare pairs of networks under PGD-10."
-    return {name: difference(evidence, (one, rule), (two, rule), metric) for name, (one, two) in pairs.items()}
+    return {name: difference(evidence, (one, rule), (two, rule), metric)
+            for name, (one, two) in pairs.items()}
 
 def gains_of_smoothing(
     evidence: Evidence,
@@ -238,6 +251,7 @@ def gains_of_smoothing(
     return {in_words(f"{label(m, evidence.scale, evidence.level(m))}"):
             difference(evidence, (m, "model"), (m, "none")) for m in models if evidence.level(m)}
 
+# %% ../../nbs/study/17_verdicts.ipynb #dbf0e62c
 def taken_by_the_ensemble(
     evidence: Evidence,  # with rows of the ensemble
 ) -> dict[str, Any]:  # DataFrames in dB, by name
@@ -267,6 +281,7 @@ def plot_labelled_losses(
     "Draw differences around a line at zero."
     return plot_labelled(charts, radii, ylabel, zero=True, height=height)
 
+# %% ../../nbs/study/17_verdicts.ipynb #c743a788
 def on_range(
     differences: Mapping[str, Any],  # DataFrames in dB, by name
     what: str,  # begins the sentence, such as "Smoothing gains"
@@ -276,5 +291,6 @@ def on_range(
     import pandas as pd
     means = pd.concat(dict(differences), names=["name"]).query(where)["mean"]
     low, high = means.idxmin(), means.idxmax()
-    return (f"{what} {means.median():+.2f} dB in the median, from {means.min():+.2f} (*{low[0]}* at {low[1]:g}) "
+    return (f"{what} {means.median():+.2f} dB in the median, from {means.min():+.2f} (*{low[0]}* at "
+            f"{low[1]:g}) "
             f"to {means.max():+.2f} dB (*{high[0]}* at {high[1]:g}).")

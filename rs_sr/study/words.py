@@ -10,7 +10,7 @@ import re
 import textwrap
 from collections.abc import Iterable
 
-# %% ../../nbs/study/00_words.ipynb #8b3ffe35
+# %% ../../nbs/study/00_words.ipynb #5520ea60
 PIECES = (
     (r"^(unet-)?x\d-", ""),
     (r"\bthesis-", "thesis's U-Net, "),
@@ -34,6 +34,7 @@ PIECES = (
     (r"^(bilinear|bicubic)$", r"\1 interpolation"),
 )
 
+# %% ../../nbs/study/00_words.ipynb #29063c91
 def in_words(
     label: str,  # of a line in a table, such as "x2-proj-adv0.1+filter, smoothed 0.6"
 ) -> str:  # for a reader; what is already words stays
