@@ -11,8 +11,11 @@ installed here, without a network; it must be pure Python. `machine.txt` lists w
 """
 import argparse
 import hashlib
+import io
 import shutil
+import tarfile
 import zipfile
+from fnmatch import fnmatch
 from importlib.metadata import Distribution, distribution
 from pathlib import Path
 
@@ -68,21 +71,30 @@ def size(folder: Path) -> int:
     return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
 
 
-def pack(root: Path, out: Path, results: Path | None = None, most: int | None = None) -> dict[str, int]:
+def earlier(results: Path, out: Path, leave_out: str = "") -> None:
+    "Pack again what an earlier run left, without files whose names match a pattern."
+    out.mkdir()
+    parts = sorted(results.glob("results.tar.gz.*"))
+    joined = io.BytesIO(b"".join(part.read_bytes() for part in parts))
+    with tarfile.open(fileobj=joined) as old, tarfile.open(out / "results.tar.gz.0", "w:gz") as new:
+        for entry in old:
+            if not fnmatch(Path(entry.name).name, leave_out): new.addfile(entry, old.extractfile(entry))
+
+
+def pack(root: Path, out: Path, results: Path | None = None, most: int | None = None,
+         leave_out: str = "") -> dict[str, int]:
     "Fill the folder that travels: how many photographs there are of each split."
     shutil.rmtree(out, ignore_errors=True)
     (out / "wheels").mkdir(parents=True)
     for package in PACKAGES: wheel(package, out / "wheels")
     origin = provenance()
     (out / "commit.txt").write_text(origin["commit"] + " and changes" * origin["changed"] + "\n")
-    for part in sorted(results.glob("results.tar.gz.*")) if results else ():
-        (out / "results").mkdir(exist_ok=True)
-        shutil.copy(part, out / "results")
+    if results: earlier(results, out / "results", leave_out)
     fit_all(out / "filters.safetensors", **({"images": 2, "steps": 2} if most else {}))
     counts = photographs(root, out / "photos.zip", PHOTOS * 1e6, most)
     if size(out) > LIMIT * 1e6:
-        raise ValueError(f"{out} takes {size(out) / 1e6:.1f} MB of {LIMIT:g}; leave --results out, or remove "
-                         "checkpoints of runs that are done from them")
+        raise ValueError(f"{out} takes {size(out) / 1e6:.1f} MB of {LIMIT:g}; leave out what no step "
+                         "needs any more, such as --leave_out '*.safetensors' once all networks are judged")
     return counts
 
 
@@ -92,7 +104,8 @@ if __name__ == "__main__":
     parser.add_argument("--out", type=Path, default=Path(".gpu"))
     parser.add_argument("--results", type=Path, help="folder that an earlier run left")
     parser.add_argument("--most", type=int, help="of each split, and filters in a hurry: for a rehearsal")
+    parser.add_argument("--leave_out", default="", help="of those results, such as '*.safetensors'")
     given = parser.parse_args()
-    counts = pack(given.photographs, given.out, given.results, given.most)
+    counts = pack(given.photographs, given.out, given.results, given.most, given.leave_out)
     print(f"{given.out}: {size(given.out) / 1e6:.1f} MB, photographs: "
           + ", ".join(f"{split} {n}" for split, n in counts.items()))

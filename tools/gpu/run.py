@@ -121,6 +121,8 @@ class Run:
     def keep(self) -> None:
         "Write everything where it comes back from."
         self.file.write_text(json.dumps(self.steps, indent=1) + "\n")
+        for done in (self.plan.out / "runs").glob("*/model.safetensors"):
+            done.with_name("checkpoint.safetensors").unlink(missing_ok=True)  # three times the weights
         self.out.mkdir(parents=True, exist_ok=True)
         packed = io.BytesIO()
         with tarfile.open(fileobj=packed, mode="w:gz", compresslevel=3) as tar: tar.add(self.plan.out, ".")
