@@ -20,7 +20,8 @@ from rs_sr.runtime import Schema, Table, fingerprint
 from rs_sr.study import subset
 
 RESULTS = Path(__file__).resolve().parents[1] / "data" / "results"
-DEFENCE, RADII, CROP, MOST = "sr-x2-robust-0.05", (0.0, 0.02, 0.05, 0.1), 96, 100
+DEFENCE, RADII = "sr-x2-robust-0.05", (0.0, 0.02, 0.05, 0.1)
+CROP, MOST = 96, 100  # pixels, photographs of a kind
 ROWS = Schema({"kind": str, "image": str, "crop": int, "eps_rel": float, "radius": float, "weights": str,
                "detail": float, "psnr": float}, ["kind", "image", "crop", "eps_rel"])
 

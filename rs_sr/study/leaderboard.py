@@ -17,7 +17,7 @@ from torch import nn
 from ..certificates import max_certifiable_radius
 from ..data import SRDataset
 from ..evaluation import bold_where, evaluate, paired_difference, summarise
-from ..models import load_network, projected, record_of, with_record
+from ..models import layer_names, stacked
 from ..smoothing import MedianSmoothed, SmoothedModel
 
 # %% ../../nbs/study/08_leaderboard.ipynb #db54ed7d
@@ -43,7 +43,7 @@ class Defence:
             raise ValueError(f"{self.name}: k must be at least 2 and sigma_g not negative, got {got}")
 
     @property
-    def parts(self) -> list[str]: return [part.strip() for part in self.layers.split("+")]
+    def parts(self) -> list[str]: return layer_names(self.layers)
 
     @property
     def passes(self) -> int:  # of a network, for one reconstruction
@@ -52,16 +52,7 @@ class Defence:
 
     def base(self) -> nn.Module:  # y -> x_hat, model space, without smoothing, with its record
         "Build the layers."
-        *before, last = self.parts
-        model: Any = load_network(last)
-        for part in reversed(before):
-            if part == "projection": model = projected(model, self.scale)
-            else: model = _behind(load_network(part), model)
-        return model
-
-def _behind(first: nn.Module, model: nn.Module) -> nn.Module:
-    "Put one network before another."
-    return with_record(nn.Sequential(first, model), record_of(model), partner=record_of(first).method)
+        return stacked(self.layers, self.scale)
 
 # %% ../../nbs/study/08_leaderboard.ipynb #2df108d3
 KINDS = {"name": str, "layers": str, "estimator": str, "sigma_g": float, "k": int, "scale": int, "about": str}

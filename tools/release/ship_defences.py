@@ -8,7 +8,7 @@
 DATA holds photographs in the ImageNet-mini layout; NAME is one of sr-x{2,4}-robust-{0.02,0.05,0.1}, all of
 them unless told. Every step resumes. Filters lie in rs_sr/weights/NAME; how candidates did on val goes to
 data/results/defences_choice.csv, what the chosen ones reach on test, next to the network for nothing and
-interpolation, to data/results/shipped_defences.csv.
+interpolation, to data/results/shipped_defences_x{2,4}.csv.
 """
 import json
 import sys
@@ -115,7 +115,7 @@ def measure(data: Path, names: list[str]) -> None:
         models: dict[str, Any] = {name: made, f"filter of {name}": read_filter(name)}
         if radius == 0.05: models[f"unet-x{scale}-standard"] = load_network(f"unet-x{scale}-standard")
         evaluate(models, test, [0, radius], attack="ensemble", steps=PASSES, images=subset(len(test), TEST),
-                 out=RESULTS / "shipped_defences.csv", batch_size=4, device="cpu")
+                 out=RESULTS / f"shipped_defences_x{scale}.csv", batch_size=4, device="cpu")
 
 
 CARD = """---
@@ -154,10 +154,12 @@ def cell(rows: pd.DataFrame) -> str:
 
 def cards() -> None:
     "Write figures and cards from the table."
-    rows = pd.read_csv(RESULTS / "shipped_defences.csv")
+    found = [pd.read_csv(path) for path in sorted(RESULTS.glob("shipped_defences_x*.csv"))]
+    rows = pd.concat(found, ignore_index=True)
     for defence in list_defences().itertuples():
         name, radius = defence.name, defence.eps_rel
         lines = {name: name, "the filter alone": f"filter of {name}", "bilinear": "bilinear"}
+        if radius == 0.05: lines["a network without a defence"] = f"unet-x{defence.scale}-standard"
         own = rows[(rows.scale == defence.scale) & rows.eps_rel.isin([0, radius])]
         table = ["| estimator | clean | attacked |", "|---|---|---|"]
         for label, model in lines.items():
