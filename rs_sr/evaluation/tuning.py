@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from torch import nn
 from ..data import Pairs
-from .jobs import check_settings, Job, METRICS, numbers, plan_jobs
+from .jobs import check_settings, Job, METRICS, numbers, plan_jobs, whole_numbers
 from .loop import opened, Work
 from .selection import Race, THESIS_SIGMAS
 from ..runtime import checked_seed, named, progress
@@ -72,9 +72,9 @@ def tune_sigma_g(
     "Measure smoothing levels at every radius, as long as they may win."
     models, radii = named(models), numbers(eps_rel)
     levels = dict.fromkeys(models, sorted(set(numbers(sigma_g))))
-    images = range(len(dataset)) if images is None else images
+    images = whole_numbers(range(len(dataset)) if images is None else images)
     order = np.random.default_rng(checked_seed(seed)).permutation(len(images))
-    images = [int(images[i]) for i in order]
+    images = [images[i] for i in order]
     check_settings(radii, levels, images, attack="pgd", steps=steps, k=k, precision=precision)
     options: dict[str, Any] = dict(attack="pgd", steps=steps, k=k, seed=seed, scale=dataset.scale)
     jobs = list(plan_jobs(models, radii, levels, **options))

@@ -298,7 +298,7 @@ def try_smoothing(s: dict, folder: Path) -> str:
     if s["form"] in ("random", "memory") or s["seed"] is None: return ""
     with surroundings(s["around"]): again = g(y).detach()
     if not torch.equal(mean, again): return "the same seed gives another mean"
-    exact = s["form"] == "linear" and s["clamp"] is None and g.antithetic
+    exact = s["form"] in ("linear", "one memory") and s["clamp"] is None and g.antithetic
     return "the pairs of a linear model leave a rest" if exact and (mean - 0.8 * y).abs().max() > 1e-5 else ""
 
 
@@ -356,19 +356,20 @@ def unsound(s: dict, model: Form, y: Tensor, x: Tensor, radius: float, certified
 # tables ---------------------------------------------------------------------------------------------------
 
 TABLES = situations(
-    {"name": ("NA", "1e5", "a,b\nc", "", "null", "bilinear"),
+    {"name": ("NA", "1e5", "a,b\nc", "", "null", "bilinear"), "batch_size": (0, -1, 1.5),
      "eps_rel": ((), (-0.1,), (math.nan,), (math.inf,)),
-     "sigma_g": ((-0.1,), (math.nan,), (), (math.inf,)), "steps": (0,), "k": (0,),
-     "images": ([], [9999], [0, 0], [-1]),
+     "sigma_g": ((-0.1,), (math.nan,), (), (math.inf,)), "steps": (0, 1.5), "k": (0, 2.5),
+     "images": ([], [9999], [0, 0], [-1], [0.5]),
      "out": ("other", "folder", "text"), "around": ("inference", "float64"), "seed": (-1,)},
     tune=st.booleans(), form=(*PLAIN, *FORMS), name=("f",), eps_rel=((0.0, 0.05), (0.0,), (0.02,)),
     sigma_g=((0.0,), (0.0, 0.1)), steps=(2, 1), k=(4, 3), images=([0], [0, 1], [0, 5]),
-    out=("none", "csv", "cut", "locked"), around=("plain",), seed=(0, 7))
+    out=("none", "csv", "cut", "locked"), around=("plain",), seed=(0, 7), batch_size=(None, 1))
 
 
 def measured(s: dict, model: Form, dataset: SRDataset, out: Path | None):
     "Call evaluate or tune_sigma_g."
-    common = dict(steps=s["steps"], k=s["k"], images=s["images"], out=out, seed=s["seed"])
+    names = ("steps", "k", "images", "seed", "batch_size")
+    common = {name: s[name] for name in names} | {"out": out}
     with surroundings(s["around"]):
         if s["tune"]: return tune_sigma_g({s["name"]: model}, dataset, s["sigma_g"], s["eps_rel"], **common)
         return evaluate({s["name"]: model}, dataset, s["eps_rel"], sigma_g=s["sigma_g"], **common)
@@ -394,7 +395,8 @@ def try_table(s: dict, folder: Path) -> str:
     if s["form"] in NO_IMAGES: return f"rows of a model that is {s['form']!r}"
     if not s["tune"] and (n := rows_wanted(s, dataset)) != len(frame):
         return f"{len(frame)} rows, {n} were wanted"
-    if s["form"] in ("plain", "linear", "constant") and (fault := wrong_clean(s, frame, model, dataset)):
+    exact = s["form"] in ("plain", "linear", "one memory", "constant")
+    if exact and (fault := wrong_clean(s, frame, model, dataset)):
         return fault
     if out is None or s["form"] in ("random", "memory"): return ""
     if s["out"] == "cut": cut_tail(out)
@@ -428,8 +430,8 @@ def cut_tail(path: Path) -> None:
 # reports --------------------------------------------------------------------------------------------------
 
 REPORTS = situations(
-    {"value_range": ("normalised", "odd"), "images": (0, -1), "eps_rel": (-1.0, math.nan), "sigma_g": (-0.1,),
-     "channels": (1, 2)},
+    {"value_range": ("normalised", "odd"), "images": (0, -1, 1.5), "eps_rel": (-1.0, math.nan),
+     "sigma_g": (-0.1,), "channels": (1, 2)},
     form=(*PLAIN, *FORMS), value_range=("pixel",), images=(1, 2), eps_rel=(0.05,), sigma_g=(0.1, 0.0),
     channels=(3,), function=st.booleans())
 
