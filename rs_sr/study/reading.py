@@ -32,7 +32,8 @@ def with_interval(
     if row.lo == row.hi: return _signed(row.mean, digits, sign)
     narrow = row.hi - row.lo < 2 * 10.0 ** (1 - digits)
     ends = (_signed(end, digits - (not narrow), sign) for end in (row.lo, row.hi))
-    return two_lines(_signed(row.mean, digits, sign), " … ".join(ends))
+    whole = f'<span style="white-space:nowrap">{"…".join(ends)}</span>'
+    return two_lines(_signed(row.mean, digits, sign), whole)
 
 def _signed(value: float, digits: int, sign: str) -> str:
     "Write a number; what rounds to zero has no sign."
