@@ -169,7 +169,7 @@ def cards() -> None:
         file = WEIGHTS / name / "defence.json"
         card = json.loads(file.read_text())
         part = own[own.model == name]
-        card["figures"] = {f"PSNR (dB), {'clean' if e == 0 else f'eps_rel {e:g}'}": round(float(p), 2)
+        card["figures"] = {f"PSNR (dB), {'attacked' if e else 'clean'}": round(float(p), 2)
                            for e, p in part.groupby("eps_rel").psnr.mean().items()}
         card["chosen on"], card["fitted on"] = VAL, TRAIN
         file.write_text(json.dumps(card, indent=1) + "\n")
