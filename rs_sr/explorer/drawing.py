@@ -83,7 +83,8 @@ def sheet(
     return paper
 
 # %% ../../nbs/explorer/03_drawing.ipynb #daef9247
-STATIC = "A still picture: run the notebook to move the sliders."
+STATIC = ("A still picture. Run the notebook to move the sliders; "
+          "JupyterLab shows them where jupyterlab_widgets is installed next to it.")
 
 def png(
     image: Any,  # PIL.Image.Image

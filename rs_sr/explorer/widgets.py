@@ -212,7 +212,7 @@ def _first_picture(choices: Mapping[str, Choice], frames: Callable[..., Iterator
     for frame in frames(**{key: choice.value for key, choice in choices.items()}):
         image, text = frame.image or image, frame.text
         if frame.ready: break
-    return still(image, text)
+    return still(image, f"{text}\nipywidgets is missing: install it where the kernel runs.")
 
 def _explorer(
     name: str, choices: Mapping[str, Choice], frames: Callable[..., Iterator[Frame]],
