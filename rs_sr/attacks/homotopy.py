@@ -81,8 +81,8 @@ def climb(
     for step in steps:
         here = visit(model, y, e, x, loss)
         if step == 0: warn_if_flat(here.gradient)
-        wide, now, then = plan.wide(step), plan.radius(step, radius), plan.radius(step + 1, radius)
-        if not wide:
+        now, then = plan.radius(step, radius), plan.radius(step + 1, radius)
+        if not (wide := plan.wide(step)):
             worst.offer(here.loss, e=e, x_hat=here.x_hat)
             direction = plan.momentum * direction + along(here.gradient, e, norm)
         e = ascend(e, here.gradient if wide else direction, plan.size(step) * now, then, norm)

@@ -71,7 +71,8 @@ ATTACKS: dict[str, Callable[[Case], Tensor]] = {
 # %% ../../nbs/benchmark/05_attacks.ipynb #fc4c2bbb
 class AsClassifier(nn.Module):
     "Show a regression loss as a classifier with two classes and inputs between 0 and 1."
-    low, width, constant = -8.0, 16.0, 2.0
+    low, width = -8.0, 16.0  # of the range that becomes [0, 1]
+    constant = 2.0  # first logit
 
     def __init__(self, case: Case):
         super().__init__()
@@ -134,6 +135,7 @@ def _art(case: Case) -> Tensor:
         return attack.generate(u.cpu().numpy(), classes.cpu().numpy())
     return AsClassifier(case).attacked(case, search)
 
+# %% ../../nbs/benchmark/05_attacks.ipynb #c3141343
 # name -> the module that it needs, and its adapter
 PEERS: dict[str, tuple[str, Callable[[Case], Tensor]]] = {
     "foolbox": ("foolbox", _foolbox),
