@@ -32,8 +32,8 @@ ABOUT = ("contributing", "glossary")
 MENUS = {"Tutorials": "tutorials", "Results": "experiments"}  # in the bar at the top, and on a phone
 NAVBAR = {"Glossary": "glossary.ipynb", "Contributing": "contributing.ipynb"}
 # Tutorials in the order of a course; pages of the other folders say `order:` in their front matter
-COURSE = ("first_steps", "explorer", "attack_and_smooth", "your_own_model", "five_problems",
-          "train_on_your_photographs", "reproduce_a_row", "read_a_certificate", "several_machines")
+COURSE = ("first_steps", "explorer", "attack_and_smooth", "your_own_model", "harden_your_network",
+          "five_problems", "train_on_your_photographs", "reproduce_a_row", "read_a_certificate", "several_machines")
 
 
 def read(path: Path) -> dict:
