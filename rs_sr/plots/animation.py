@@ -90,11 +90,11 @@ def animate(
     colours: int = 48,  # of the palette
 ) -> Animation:
     "Make an animation of an attack on one photograph."
-    start, d, made = passes[0].z, passes[0].z.numel(), []
+    start, made = passes[0].z, []
     kept = [passes[i] for i in np.unique(np.linspace(0, len(passes) - 1, frames).round().astype(int))]
     for each in kept:
         pixels = [normalization.to_pixels(t, clamp=True) for t in (each.x_hat, x)]
-        radius = float((each.z - start).norm()) / math.sqrt(d)
+        radius = float((each.z - start).norm()) / math.sqrt(start.numel())
         made.append(_frame(each, f"radius {radius:.3f}  {float(psnr(*pixels)):.1f} dB", normalization))
     small = [picture.quantize(colours) for picture in made]
     gif, still = io.BytesIO(), io.BytesIO()

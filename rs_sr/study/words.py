@@ -12,6 +12,7 @@ from collections.abc import Iterable
 
 # %% ../../nbs/study/00_words.ipynb #5520ea60
 PIECES = (
+    (r"^sr-x\d-robust-(?=\d)", "shipped blend "),
     (r"^(unet-)?x\d-", ""),
     (r"\bthesis-", "thesis's U-Net, "),
     (r"\bseed1-", "second seed, "),
@@ -59,6 +60,8 @@ MEANINGS = {
     "projected": "every measurement is first projected onto what an enlarged small picture can be, "
                  "in training too",
     "projection added": "the same projection before a network that was trained without it",
+    "shipped blend": "a weighted mean of a network and a linear filter that ships ready to use, "
+                     "for attacks of the radius that follows",
     "blended with a filter": "the mean of the network and of a linear filter that was fitted against attacks",
     "smoothed": "the mean over outputs for copies of the measurement with fresh noise, "
                 "of the level $\\sigma_g$ where a number follows",
