@@ -57,11 +57,9 @@ MEANINGS = {
     "mixed-noise training": "trained on noise of all levels up to the one that follows",
     "adversarial training": "trained on measurements that are attacked with the `eps_rel` that follows",
     "smoothed adversarial training": "the smoothed network itself is attacked in training",
-    "projected": "every measurement is first projected onto what an enlarged small picture can be, "
-                 "in training too",
+    "projected": "every measurement is first projected onto enlarged small pictures, in training too",
     "projection added": "the same projection before a network that was trained without it",
-    "shipped blend": "a weighted mean of a network and a linear filter that ships ready to use, "
-                     "for attacks of the radius that follows",
+    "shipped blend": "a weighted mean of a network and a linear filter that ships, for such attacks",
     "blended with a filter": "the mean of the network and of a linear filter that was fitted against attacks",
     "smoothed": "the mean over outputs for copies of the measurement with fresh noise, "
                 "of the level $\\sigma_g$ where a number follows",
