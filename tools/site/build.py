@@ -33,7 +33,8 @@ MENUS = {"Tutorials": "tutorials", "Results": "experiments"}  # in the bar at th
 NAVBAR = {"Glossary": "glossary.ipynb", "Contributing": "contributing.ipynb"}
 # Tutorials in the order of a course; pages of the other folders say `order:` in their front matter
 COURSE = ("first_steps", "explorer", "attack_and_smooth", "your_own_model", "harden_your_network",
-          "five_problems", "train_on_your_photographs", "reproduce_a_row", "read_a_certificate", "several_machines")
+          "five_problems", "train_on_your_photographs", "reproduce_a_row", "read_a_certificate",
+          "several_machines")
 
 
 def read(path: Path) -> dict:
