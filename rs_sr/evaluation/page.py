@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping, Sequence
 from html import escape
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from urllib.parse import quote
 
 # %% ../../nbs/evaluation/07_page.ipynb #57a6356f
@@ -31,7 +31,8 @@ _TERM = re.compile(r"\b(" + "|".join(sorted(map(re.escape, TERMS), key=len, reve
 def site() -> str:
     "Return the address of the documentation."
     from rs_sr._modidx import d
-    return d["settings"]["doc_host"] + d["settings"]["doc_baseurl"]
+    settings: Any = d["settings"]
+    return settings["doc_host"] + settings["doc_baseurl"]
 
 class Linker:
     "Writes text as HTML, and links each term where it first occurs."
