@@ -41,7 +41,7 @@ def certificate_schema(
 ) -> Schema:
     "Choose the columns of a table."
     more: dict[str, Any] = {"physics": str, "noise_seed": int} if measured_columns(dataset) else {}
-    return Schema(CERTIFICATES.columns | more, CERTIFICATES.key, range_columns(values, grid))
+    return Schema({**CERTIFICATES.columns, **more}, CERTIFICATES.key, range_columns(values, grid))
 
 def range_columns(
     values: tuple[float, float],  # range of the pixels
