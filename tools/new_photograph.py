@@ -1,6 +1,8 @@
 """Certify a robust filter on photographs of several kinds, exactly, for the floors of new photographs.
 
-    python tools/new_photograph.py IMAGENET OTHERS   writes data/results/new_photograph.csv; resumes
+    python tools/new_photograph.py IMAGENET OTHERS   writes data/results/new_photograph.csv; resumes.
+
+The table is committed packed, by xz -9e; unpack it to resume.
 
 IMAGENET has the ImageNet-mini layout: its val and test photographs are of one kind. OTHERS is a folder of
 another kind. The middle 96 x 96 pixels are reduced by two. The filter is that of sr-x2-robust-0.05, a linear

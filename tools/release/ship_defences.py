@@ -8,7 +8,7 @@
 DATA holds photographs in the ImageNet-mini layout; NAME is one of sr-x{2,4}-robust-{0.02,0.05,0.1}, all of
 them unless told. Every step resumes. Filters lie in rs_sr/weights/NAME; how candidates did on val goes to
 data/results/defences_choice.csv, what the chosen ones reach on test, next to the network for nothing and
-interpolation, to data/results/shipped_defences_x{2,4}.csv.
+interpolation, to data/results/shipped_defences_x{2,4}.csv (committed packed, by xz; unpack to resume).
 """
 import json
 import sys
@@ -154,7 +154,7 @@ def cell(rows: pd.DataFrame) -> str:
 
 def cards() -> None:
     "Write figures and cards from the table."
-    found = [pd.read_csv(path) for path in sorted(RESULTS.glob("shipped_defences_x*.csv"))]
+    found = [pd.read_csv(path) for path in sorted(RESULTS.glob("shipped_defences_x*.csv*"))]
     rows = pd.concat(found, ignore_index=True)
     for defence in list_defences().itertuples():
         name, radius = defence.name, defence.eps_rel
