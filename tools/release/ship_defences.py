@@ -42,7 +42,7 @@ CANDIDATES = {
 SHARES = (0.25, 0.5, 0.75)  # of the network
 GAINS = 40  # sides of a table of gains
 TRAIN, VAL, STEPS = 160, 6, 12  # photographs, and steps of the attack that chooses
-TEST, PASSES = 6, 60  # photographs, and passes of the attack that measures
+TEST, PASSES = 24, 120  # photographs, and passes of the attack that measures
 CHOICE = Schema({"name": str, "layers": str, "weight": float, "images": int, "mse": float},
                 ["name", "layers", "weight"])
 
