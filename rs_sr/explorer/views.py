@@ -21,6 +21,7 @@ from ..certificates import check_independence, noisy_reconstructions, tail_band,
 from .session import Search, Session, Setting, attack, mean_of, pair, shown
 from ..metrics import psnr, ssim
 from ..physics import IMAGENET_MINI, eps_from_rel
+from ..plots import Watched
 from ..runtime import draw_seeds, family_seed
 
 # %% ../../nbs/explorer/02_views.ipynb #593d5235
@@ -200,24 +201,12 @@ def sigma_curve(
         n = 2 * least
 
 # %% ../../nbs/explorer/02_views.ipynb #14822b71
-class _Listener(nn.Module):
-    "Do what the network does, and remember its outputs."
-    def __init__(self, model: nn.Module):
-        super().__init__()
-        self.model = model
-        self.heard: list[Tensor] = []
-
-    def forward(self, y: Tensor) -> Tensor:
-        out = self.model(y)
-        self.heard.append(out.detach())
-        return out
-
 def _outputs(f: nn.Module, y: Tensor, x: Tensor, eps_rel: float, steps: int) -> Tensor:
     "Attack f, and return its output before each step and after the last, (steps + 1, 3, H, W)."
     if not eps_rel: return f(y).detach().expand(steps + 1, -1, -1, -1)
-    listener, eps = _Listener(f), eps_from_rel(eps_rel, y)
-    pgd(listener, y, x, eps, steps=steps, step_size=cosine_steps(eps, steps), random_start=False)
-    return torch.cat(listener.heard[-steps - 1:])
+    watched, eps = Watched(f), eps_from_rel(eps_rel, y)
+    pgd(watched, y, x, eps, steps=steps, step_size=cosine_steps(eps, steps), random_start=False)
+    return torch.cat([each.x_hat for each in watched.passes[-steps - 1:]])
 
 def growth(
     session: Session,  # remembers the result

@@ -7,7 +7,7 @@ __all__ = ['INTERPOLATION', 'OTHERS', 'PALETTE', 'STYLE', 'house_style', 'line_w
            'LABELS', 'plot_attack_comparison', 'plot_bars', 'plot_metric_vs_eps', 'plot_metric_vs_sigma',
            'detailed_region', 'plot_reconstructions', 'plot_unet', 'unet_shapes', 'COLOURS', 'plot_certificates',
            'DISTINCT', 'READING', 'Curve', 'label_ends', 'plot_labelled', 'reading_style', 'spread', 'Animation',
-           'Pass', 'animate', 'watched_attack']
+           'Pass', 'Watched', 'animate', 'watched_attack']
 
 # %% ../../nbs/plots/index.ipynb #e73cb711
 from .style import (
@@ -19,7 +19,7 @@ from .networks import plot_unet, unet_shapes
 from .certificates import COLOURS, plot_certificates
 from .labels import (
     DISTINCT, READING, Curve, label_ends, plot_labelled, reading_style, spread)
-from .animation import Animation, Pass, animate, watched_attack
+from .animation import Animation, Pass, Watched, animate, watched_attack
 
 # %% ../../nbs/plots/index.ipynb #83d22585
 _all_ = [
@@ -28,4 +28,4 @@ _all_ = [
     "LABELS", "plot_attack_comparison", "plot_bars", "plot_metric_vs_eps", "plot_metric_vs_sigma",
     "detailed_region", "plot_reconstructions", "plot_unet", "unet_shapes", "COLOURS", "plot_certificates",
     "DISTINCT", "READING", "Curve", "label_ends", "plot_labelled", "reading_style", "spread",
-    "Animation", "Pass", "animate", "watched_attack"]
+    "Animation", "Pass", "Watched", "animate", "watched_attack"]
