@@ -22,7 +22,7 @@ from ..data import Pairs, measured_by
 from ..models import baselines
 from ..physics import rel_from_eps
 from ..runtime import (device_of, family_seed, fingerprint, kept_memory, model_settings, named, progress,
-    Schema, Table, Team)
+    remove_if_empty, Schema, Table, Team)
 from ..smoothing import on_grid
 
 # %% ../../nbs/certificates/06_dataset.ipynb #76465256
@@ -235,6 +235,7 @@ def certify_dataset(
         "partly": {f"model {name}": model_settings(model) for name, model in (lines | models).items()}}
     table = Table(out, certificate_schema(dataset, values, grid), team=team, settings=settings, **known)
     with table, kept_memory(): _certify_missing(work, families, table)
-    if folder and folder.is_dir() and not any(folder.iterdir()): folder.rmdir()
+    if folder and team.rank == 0: remove_if_empty(folder)
+    team.gather()  # nobody goes on to write there while it is removed
     wanted = set().union(*(family.pieces(dataset.names) for family in families))
     return table.frame(wanted, by=[*FAMILY, "radius"])

@@ -6,9 +6,9 @@
 __all__ = ['device_of', 'named', 'frozen', 'inference_copy', 'modules_in', 'outside_inference_mode', 'free_memory', 'kept_memory',
            'pass_bytes', 'checked_seed', 'derive_seed', 'draw_seeds', 'family_seed', 'generator', 'is_main_process',
            'progress', 'Team', 'atomic', 'callable_settings', 'check_folder', 'check_table_file', 'checksum',
-           'content_of', 'fingerprint', 'is_foreign', 'locked', 'model_settings', 'provenance', 'remove_drafts', 'turn',
-           'writing', 'read_frame', 'read_rows', 'Schema', 'write_rows', 'Table', 'checked_output', 'checked_values',
-           'output_of', 'CHECKS', 'checks_of', 'Trial', 'trial_of']
+           'content_of', 'fingerprint', 'is_foreign', 'locked', 'model_settings', 'provenance', 'remove_drafts',
+           'remove_if_empty', 'turn', 'writing', 'read_frame', 'read_rows', 'Schema', 'write_rows', 'Table',
+           'checked_output', 'checked_values', 'output_of', 'CHECKS', 'checks_of', 'Trial', 'trial_of']
 
 # %% ../../nbs/runtime/index.ipynb #2a3d806b
 from .arguments import device_of, named
@@ -18,7 +18,7 @@ from .seeds import checked_seed, derive_seed, draw_seeds, family_seed, generator
 from .processes import is_main_process, progress, Team
 from .files import (
     atomic, callable_settings, check_folder, check_table_file, checksum, content_of, fingerprint, is_foreign,
-    locked, model_settings, provenance, remove_drafts, turn, writing)
+    locked, model_settings, provenance, remove_drafts, remove_if_empty, turn, writing)
 from .rows import read_frame, read_rows, Schema, write_rows
 from .table import Table
 from .outputs import checked_output, checked_values, output_of
@@ -32,6 +32,6 @@ _all_ = [
     "check_folder",
     "check_table_file", "checksum", "content_of", "fingerprint", "is_foreign", "locked", "model_settings",
     "provenance",
-    "remove_drafts", "turn", "writing", "read_frame", "read_rows", "Schema", "write_rows",
+    "remove_drafts", "remove_if_empty", "turn", "writing", "read_frame", "read_rows", "Schema", "write_rows",
     "Table", "checked_output", "checked_values", "output_of", "CHECKS",
     "checks_of", "Trial", "trial_of"]
