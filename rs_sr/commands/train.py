@@ -63,12 +63,16 @@ def rs_sr_train(
     # the network sees every measurement through the projection onto the range of A
     projected: store_true = False,
     eps_rel: float = 0.02,  # relative radius of adversarial training, model units
+    # lowest radius, from which to eps_rel each photograph draws its own; not given: always eps_rel
+    eps_low: float | None = None,
     # MODULE:FUNCTION: a network of your own, from image to image; the function takes no arguments
     model: str = "",
     value_range: str = "normalised",  # of the images of such a network: normalised, pixel, symmetric or bytes
     network: str = "unet",  # network: unet, or edsr, which works at the size of the small photograph
     channels: int = 64,  # channels of an EDSR
     blocks: int = 8,  # residual blocks of an EDSR
+    # what the network minimises: squared (mean squared error) or psnr (its logarithm for each photograph)
+    loss: str = "squared",
     ssim_weight: float = 0.0,  # weight of 1 - SSIM in the loss, next to the mean squared error
     epochs: int | None = None,  # passes over the photographs; not given: the preset's
     batch_size: int | None = None,  # photographs a step; not given: the preset's
@@ -78,10 +82,12 @@ def rs_sr_train(
     # bits a value of files that do not say their depth, such as 12; not given: as the file says
     depth: int | None = None,
     learning_rate: float | None = None,  # learning rate of Adam at its peak; not given: the preset's
-    attack_steps: int | None = None,  # PGD steps of adversarial training; not given: the preset's
+    attack: str = "pgd",  # attack of adversarial training: pgd, homotopy or erasure, which needs no network
+    attack_steps: int | None = None,  # steps of adversarial training; not given: the preset's
     # step of that attack in multiples of the radius; not given: the preset's, or 2.5 / attack_steps
     attack_step: float | None = None,
-    # where that attack starts: random (in the ball) or measurement (its centre)
+    # where that attack starts: random (in the ball), measurement (its centre) or mixed (centre or erased,
+    # of the homotopy)
     attack_start: str = "random",
     # draws in the attack of smooth-adversarial training; not given: the preset's
     attack_draws: int | None = None,

@@ -15,7 +15,7 @@ __all__ = ['RECORD', 'Record', 'read_record', 'record_columns', 'record_from_con
            'SeparableEstimator', 'axes_of', 'cosines', 'frequencies', 'units_config', 'units_from', 'PhysicsEstimator',
            'PseudoInverse', 'Tikhonov', 'conjugate_gradients', 'fit_tikhonov', 'roughness', 'worst_error', 'AMPLIFIES',
            'FirstGuess', 'Measurement', 'amplification', 'baselines', 'AnySizeFilter', 'Defence', 'is_defence',
-           'layer_names', 'list_defences', 'stacked']
+           'layer_names', 'list_defences', 'stacked', 'OnFilter']
 
 # %% ../../nbs/models/index.ipynb #2cbc7600
 from .record import RECORD, Record, read_record, record_columns, record_from_config
@@ -41,6 +41,7 @@ from .tikhonov import PhysicsEstimator, PseudoInverse, Tikhonov, conjugate_gradi
 from .tikhonov import roughness, worst_error
 from .baselines import AMPLIFIES, FirstGuess, Measurement, amplification, baselines
 from .defences import AnySizeFilter, Defence, is_defence, layer_names, list_defences, stacked
+from .on_filter import OnFilter
 
 # %% ../../nbs/models/index.ipynb #af96eca9
 _all_ = ["RECORD", "Record", "read_record", "record_columns", "record_from_config", "record_of"]
@@ -62,3 +63,4 @@ _all_ += ["PhysicsEstimator", "PseudoInverse", "Tikhonov", "conjugate_gradients"
 _all_ += ["roughness", "worst_error"]
 _all_ += ["AMPLIFIES", "FirstGuess", "Measurement", "amplification", "baselines"]
 _all_ += ["AnySizeFilter", "Defence", "is_defence", "layer_names", "list_defences", "stacked"]
+_all_ += ["OnFilter"]

@@ -17,7 +17,9 @@ METHODS = ("standard", "noise", "adversarial", "smooth-adversarial", "denoiser")
 CHOICES = {
     "method": METHODS,
     "schedule": ("cosine", "constant"),
-    "attack_start": ("random", "measurement"),
+    "attack": ("pgd", "homotopy", "erasure"),
+    "attack_start": ("random", "measurement", "mixed"),
+    "loss": ("squared", "psnr"),
     "mixed_precision": ("no", "bf16"),
     "attack_precision": ("no", "bf16"),
     "network": ("unet", "edsr", "own"),
@@ -42,6 +44,12 @@ def _not_negative(name):
 def _is_low_level(value, config):
     return value is None or 0 <= value <= config.sigma_f
 
+def _is_low_radius(value, config):
+    return value is None or 0 < value <= config.eps_rel
+
+def _can_start(value, config):
+    return value != "mixed" or config.attack == "homotopy"
+
 def _is_even(value, config):
     return value >= 2 and value % 2 == 0
 
@@ -52,6 +60,8 @@ RULES = (
     *map(_positive, ("channels", "blocks")),
     *map(_not_negative, ("sigma_f", "eps_rel", "ssim_weight")),
     Rule("sigma_low", _is_low_level, "lie between 0 and sigma_f ({sigma_f})"),
+    Rule("eps_low", _is_low_radius, "be positive and at most eps_rel ({eps_rel})"),
+    Rule("attack_start", _can_start, "be random or measurement, unless attack is homotopy ({attack})"),
     Rule("attack_draws", _is_even, "be even and at least 2, since draws come in pairs"),
 )
 
@@ -81,11 +91,19 @@ class TrainConfig:
     # True: the network sees every measurement through the projection onto the range of A
     projected: bool = False
     eps_rel: float = 0.02  # relative attack radius, model units; of the adversarial methods
-    attack_steps: int = 5  # PGD steps; of the adversarial methods
+    # lowest radius: each photograph's own is drawn between it and eps_rel, evenly in logs; None: eps_rel
+    eps_low: float | None = None
+    attack: str = "pgd"  # "pgd", "homotopy", or "erasure", which needs no network; of the adversarial methods
+    attack_steps: int = 5  # gradient steps; of the adversarial methods
     attack_draws: int = 2  # draws in the attack of "smooth-adversarial", antithetic
     attack_step: float | None = None  # step size in multiples of the radius; None: 2.5 / attack_steps
-    attack_start: str = "random"  # where attacks start: "random" (in the ball) or "measurement" (its centre)
-    # weight of 1 - SSIM in the loss, next to the mean squared error in model space; 0: squared error alone
+    # where attacks start: "random" (in the ball), "measurement" (its centre), or "mixed": every other
+    # photograph at its erased measurement, the rest at the centre
+    attack_start: str = "random"
+    # "squared": the mean squared error in model space; "psnr": its logarithm for each photograph, so that
+    # easy photographs count as much as difficult ones
+    loss: str = "squared"
+    # weight of 1 - SSIM in the loss, next to the error; 0: the error alone
     ssim_weight: float = 0.0
     epochs: int = 30  # passes over the photographs
     batch_size: int = 32  # photographs a step, over all processes
@@ -136,19 +154,21 @@ def _plain_name(config):
 # %% ../../nbs/training/01_config.ipynb #e6551db1
 NOISY = ("noise", "smooth-adversarial", "denoiser")  # methods that add noise
 ATTACKED = ("adversarial", "smooth-adversarial")  # methods that attack the current network
-_ATTACK = ("eps_rel", "attack_steps", "attack_step", "attack_start", "attack_precision")
+_STEPS = ("attack_steps", "attack_start", "attack_precision")  # of attacks with gradients
 
 USED_WHEN: dict[str, dict[str, tuple]] = {
     "sigma_f": {"method": NOISY},
     "sigma_low": {"method": NOISY},
-    **{name: {"method": ATTACKED} for name in _ATTACK},
+    **{name: {"method": ATTACKED} for name in ("eps_rel", "eps_low", "attack")},
+    **{name: {"method": ATTACKED, "attack": ("pgd", "homotopy")} for name in _STEPS},
+    "attack_step": {"method": ATTACKED, "attack": ("pgd",)},
     "attack_draws": {"method": ("smooth-adversarial",)},
     **{name: {"network": ("unet",), "init": (None,)} for name in ("features", "residual")},
     **{name: {"network": ("edsr",), "init": (None,)} for name in ("channels", "blocks")},
 }
 
 # %% ../../nbs/training/01_config.ipynb #dc0e71a3
-_ABSENT = {"network": "unet", "init": None}  # what records of old runs lack
+_ABSENT = {"network": "unet", "init": None, "attack": "pgd"}  # what records of old runs lack
 
 def _counts(conditions, settings):
     "Tell whether all conditions of a setting hold."

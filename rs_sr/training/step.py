@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import mse_loss
-from ..attacks import pgd, ssim_loss
+from ..attacks import erase, homotopy, pgd, radius_of, random_in_ball, ssim_loss
 from ..data import Pairs
 from ..models import EDSR, Pretrained, UNetSR, load_network
 from ..physics import eps_from_rel, project_onto_range, to_image
@@ -90,21 +90,53 @@ def is_seen_otherwise(
     "Tell whether something stands between the measurement and the network."
     return config.projected or to_image(operator_of(config), y) is not y
 
-# %% ../../nbs/training/02_step.ipynb #5a82a482
-def _attack(config, model, y, x, generator):
-    "Attack the current network, smoothed if the method says so."
-    if is_seen_otherwise(config, y): model = nn.Sequential(Seen(config), model)
-    if config.method == "smooth-adversarial":
-        draw = int(torch.randint(2**31, (), generator=generator, device=y.device))
-        model = SmoothedModel(model, config.sigma_f, config.attack_draws, seed=draw)
+# %% ../../nbs/training/02_step.ipynb #30bd3efe
+def _radii(config, y, generator) -> Any:  # l2 radius, or (B,)
+    "Draw the radius of each photograph."
     eps = eps_from_rel(config.eps_rel, y)
-    size = "constant" if config.attack_step is None else config.attack_step * eps
+    if config.eps_low is None: return eps
+    part = torch.rand(len(y), generator=generator, device=y.device)
+    return eps * (config.eps_low / config.eps_rel)**part
+
+def _erased(config, y, eps):
+    "Erase what a reconstruction would amplify, which only images and their operator allow."
+    erased = erase(y, eps, operator_of(config))
+    if erased is None:
+        given = f"erasure needs measurements that are images, got {tuple(y.shape)}"
+        raise ValueError(f"{given}; choose attack pgd or homotopy, not started mixed")
+    return erased
+
+def _start(config, y, eps, generator):
+    "Choose where a homotopy starts."
+    if config.attack_start == "random": return y + random_in_ball(y, radius_of(eps, y), generator=generator)
+    if config.attack_start == "measurement": return None
+    every_other = torch.arange(len(y), device=y.device).view(-1, *[1] * (y.ndim - 1)) % 2 == 0
+    return torch.where(every_other, _erased(config, y, eps), y)
+
+# %% ../../nbs/training/02_step.ipynb #5a82a482
+def _pgd(config, model, y, x, eps, generator):
+    "Take the steps of PGD."
+    radius = eps if isinstance(eps, float) else radius_of(eps, y)
+    size = "constant" if config.attack_step is None else config.attack_step * radius
     start = config.attack_start == "random"
     return pgd(
         model, y, x, eps, steps=config.attack_steps, step_size=size,
         random_start=start, generator=generator, best=False,
     )
 
+def _attack(config, model, y, x, generator):
+    "Attack the current network, smoothed if the method says so."
+    eps = _radii(config, y, generator)
+    if config.attack == "erasure": return _erased(config, y, eps)
+    if is_seen_otherwise(config, y): model = nn.Sequential(Seen(config), model)
+    if config.method == "smooth-adversarial":
+        draw = int(torch.randint(2**31, (), generator=generator, device=y.device))
+        model = SmoothedModel(model, config.sigma_f, config.attack_draws, seed=draw)
+    if config.attack == "pgd": return _pgd(config, model, y, x, eps, generator)
+    start = _start(config, y, eps, generator)
+    return homotopy(model, y, x, eps, steps=config.attack_steps, start=start)
+
+# %% ../../nbs/training/02_step.ipynb #59f1dc48
 def _noise(config, y, generator, share):
     "Draw the noise of a whole batch and keep this process's rows."
     noise = torch.randn((len(y) * share[1], *y.shape[1:]), generator=generator, device=y.device)
@@ -161,6 +193,11 @@ def prepare(
     return net, torch.optim.Adam(net.parameters(), lr=config.learning_rate, fused=True)
 
 # %% ../../nbs/training/02_step.ipynb #ee617c95
+def _error(config, x_hat, target):
+    "Take the mean squared error, or the mean of its logarithms over photographs."
+    if config.loss == "squared": return mse_loss(x_hat, target)
+    return (x_hat - target).square().flatten(1).mean(1).clamp_min(1e-12).log().mean()
+
 def _bf16(y, precision):
     "Compute in 16 bits inside this context, if the precision says so."
     return torch.autocast(y.device.type, torch.bfloat16, enabled=precision == "bf16")
@@ -183,7 +220,7 @@ def training_step(
     y = seen(config, y).contiguous(memory_format=torch.channels_last)
     optimizer.zero_grad(set_to_none=True)
     with _bf16(y, config.mixed_precision): x_hat = model(y)
-    loss = mse_loss(x_hat.float(), target)
+    loss = _error(config, x_hat.float(), target)
     if config.ssim_weight: loss = loss + config.ssim_weight * ssim_loss()(x_hat, target).mean()
     loss.backward()
     optimizer.step()

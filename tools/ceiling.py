@@ -1,0 +1,84 @@
+"""Train small networks on linear estimators, and measure how much is left below the ceiling.
+
+    python tools/ceiling.py train DATA RUNS [NAME ...]     networks, each in a folder of RUNS
+    python tools/ceiling.py measure DATA RUNS [NAME ...]   networks under attack, on test
+
+DATA holds photographs in the ImageNet-mini layout; NAME is x{2,4}-erased, trained on erased measurements of
+all radii, or x{2,4}-on-filter-{0.02,0.05,0.1}, trained against a homotopy that starts erased for every other
+photograph. Every step resumes. Rows go to data/results/ceiling_attacked.csv.
+"""
+import sys
+from pathlib import Path
+from typing import Any
+
+from rs_sr.data import SRDataset
+from rs_sr.evaluation import evaluate
+from rs_sr.models import AnySizeFilter, Defence, OnFilter, PseudoInverse, fit_filter
+from rs_sr.study import subset
+from rs_sr.training import TrainConfig, restored, train
+
+RESULTS = Path(__file__).resolve().parents[1] / "data" / "results"
+RADII = (0.01, 0.02, 0.05, 0.1, 0.2)
+NAMES = ("x2-on-filter-0.05", "x2-erased", "x2-on-filter-0.1", "x2-on-filter-0.02")
+EROSION: dict[str, Any] = dict(attack="erasure", eps_rel=0.2, eps_low=0.01, epochs=12)
+DEFENCE: dict[str, Any] = dict(attack="homotopy", attack_start="mixed", attack_steps=3, epochs=8)
+COMMON: dict[str, Any] = dict(method="adversarial", loss="psnr", crop=64, region=168, batch_size=8,
+                              learning_rate=1e-3, validations=4)
+TEST, PASSES = 24, 120  # photographs, and passes of the attack that measures
+FITTED, GAINS = 160, 40  # photographs and sides of a table of gains, as of the shipped filters
+
+
+def scale_of(name: str) -> int:
+    return int(name[1])
+
+
+def robust_filter(scale: int, radius: float, data: Path) -> AnySizeFilter:
+    "Take a shipped filter, or fit one in the same way."
+    if radius in (0.02, 0.05, 0.1):
+        shipped: Any = Defence.from_pretrained(f"sr-x{scale}-robust-{radius:g}")
+        return shipped.second
+    pairs = SRDataset(data, scale=scale, crop=GAINS * scale, split="train", region=168)
+    made = fit_filter(pairs, radius, images=subset(len(pairs), FITTED), steps=50, modes=("bilinear",))
+    return AnySizeFilter(made.gains, scale, eps_rel=radius)
+
+
+def network(name: str) -> OnFilter:
+    "Build a network that is not trained yet."
+    scale = scale_of(name)
+    if name.endswith("erased"): return OnFilter(PseudoInverse(f"downsampling:{scale}"), scale, 32, 6)
+    return OnFilter(robust_filter(scale, float(name.rsplit("-", 1)[1]), Path()), scale, 32, 4)
+
+
+def settings(name: str) -> dict[str, Any]:
+    "Say how a network is trained."
+    own = EROSION if name.endswith("erased") else DEFENCE | {"eps_rel": float(name.rsplit("-", 1)[1])}
+    return COMMON | own | {"scale": scale_of(name)}
+
+
+def trained(runs: Path, name: str) -> OnFilter:
+    model: Any = restored(network(name), runs / name)
+    return model
+
+
+def measure(data: Path, runs: Path, names: list[str]) -> None:
+    "Attack networks and what they are compared with."
+    for name in names:
+        if name.endswith("erased"): continue
+        scale, radius = scale_of(name), float(name.rsplit("-", 1)[1])
+        test = SRDataset(data, scale=scale, crop=160, split="test")
+        shipped = f"sr-x{scale}-robust-{radius:g}"
+        models: dict[str, Any] = {name: trained(runs, name), shipped: Defence.from_pretrained(shipped)}
+        models[f"filter {radius:g}"] = models[shipped].second
+        evaluate(models, test, [0, radius], attack="ensemble", steps=PASSES, images=subset(len(test), TEST),
+                 out=RESULTS / "ceiling_attacked.csv", batch_size=4, device="cpu")
+
+
+def main(step: str, data: Path, runs: Path, names: list[str]) -> None:
+    if step == "measure": return measure(data, runs, names)
+    for name in names:
+        train(TrainConfig(data=str(data), out=str(runs / name), **settings(name)), model=network(name), cpu=True)
+
+
+if __name__ == "__main__":
+    if len(sys.argv) < 4 or sys.argv[1] not in ("train", "measure"): sys.exit(__doc__)
+    main(sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3]), sys.argv[4:] or list(NAMES))
