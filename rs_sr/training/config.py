@@ -132,10 +132,7 @@ class TrainConfig:
     checkpoint_seconds: float = 60  # time between checkpoints
     validations: int = 20  # how often to validate during the run
 
-    def __post_init__(self):
-        object.__setattr__(self, "features", tuple(self.features))
-        check_settings(self)
-        if self.physics is not None: _plain_name(self)
+    def __post_init__(self): _completed(self)
 
 # %% ../../nbs/training/01_config.ipynb #a344bec6
 def operator_of(
@@ -150,6 +147,12 @@ def _plain_name(config):
     scale, name = getattr(physics, "scale", config.scale), spec_of(physics)
     object.__setattr__(config, "scale", scale)
     object.__setattr__(config, "physics", None if name == f"downsampling:{scale}" else name)
+
+def _completed(config):
+    "Check settings, and give those that have several forms one."
+    object.__setattr__(config, "features", tuple(config.features))
+    check_settings(config)
+    if config.physics is not None: _plain_name(config)
 
 # %% ../../nbs/training/01_config.ipynb #e6551db1
 NOISY = ("noise", "smooth-adversarial", "denoiser")  # methods that add noise
