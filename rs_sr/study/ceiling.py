@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['CEILING', 'LINES', 'Hidden', 'hidden', 'mirrored', 'ceiling_rows', 'joined', 'read_ceiling', 'over_filter',
-           'on_ceiling', 'ceiling_table', 'plot_ceiling']
+           'on_ceiling', 'on_networks', 'ceiling_table', 'plot_ceiling']
 
 # %% ../../nbs/study/20_ceiling.ipynb #87824c6e
 from collections.abc import Iterator, Sequence
@@ -122,12 +122,13 @@ def over_filter(
     line: str,  # a key of LINES
     scale: int = 2,
     metric: str = "psnr",  # or "ssim"
+    than: str = "filter",  # another key of LINES
 ):  # -> DataFrame: mean, lo, hi, n by eps_rel; empty where the line was not measured
-    "Compare a line with the best linear filter on the same photographs."
+    "Compare a line with another one, the best linear filter, on the same photographs."
     import pandas as pd
     values = rows[rows.scale == scale].set_index(["line", "eps_rel", "image"])[metric]
-    if line not in values.index.unique("line"): return pd.DataFrame(columns=[*Interval._fields])
-    difference = (values[line] - values["filter"]).dropna()
+    if not {line, than} <= set(values.index.unique("line")): return pd.DataFrame(columns=[*Interval._fields])
+    difference = (values[line] - values[than]).dropna()
     found = {r: interval(part) for r, part in difference.groupby("eps_rel")}
     return pd.DataFrame(list(found.values()), index=list(found))
 
@@ -152,6 +153,24 @@ def on_ceiling(
              f"away from the best linear filter, a network that guesses what was erased {_range(guess)}")
     return (f"**{first}.** A small network trained on top of the filter, against attacks, is {won} from it "
             f"under the strongest attack we know; the goal of {goal:g} dB was {word}.")
+
+# %% ../../nbs/study/20_ceiling.ipynb #76607b7c
+# what a network on a filter is compared with: line, metric, digits, words
+_RIVALS = (("filter", "psnr", 2, "dB against the filter"), ("filter", "ssim", 3, "in SSIM"),
+           ("shipped", "psnr", 2, "dB against the blend that ships"),
+           ("guess", "psnr", 2, "dB against the estimated ceiling"))
+
+def on_networks(
+    rows,  # DataFrame of `joined`
+    scale: int = 2,
+) -> str:  # Markdown: one line for each radius
+    "Compare the networks on a filter with the filter, the shipped blend and the estimated ceiling."
+    said: dict[float, list[str]] = {}
+    for line, metric, digits, words in _RIVALS:
+        for r, d in over_filter(rows, "on filter", scale, metric, line).iterrows():
+            ends = f"({d.lo:+.{digits}f} to {d.hi:+.{digits}f})"
+            said.setdefault(float(r), []).append(f"{d['mean']:+.{digits}f} {ends} {words}")
+    return "\n".join(f"- at {r:g}: {'; '.join(parts)}" for r, parts in said.items())
 
 # %% ../../nbs/study/20_ceiling.ipynb #a7b3b30d
 def _cell(psnr: float, found: Interval | None) -> str:
