@@ -5,9 +5,9 @@
     python tools/ceiling.py bounds DATA RUNS              oracle, best filter, x2-erased and x4-erased
 
 DATA holds photographs in the ImageNet-mini layout; NAME is x{2,4}-erased, trained on erased measurements of
-all radii, or x{2,4}-on-filter-{0.02,0.05,0.1}, trained against a homotopy that starts erased for every other
-photograph. Every step resumes. Rows go to data/results/ceiling_attacked.csv and data/results/ceiling.csv
-(committed packed, by xz -9e; unpack to resume).
+all radii, x{2,4}-small-crops, trained against a homotopy that starts erased for every other photograph, or
+x{2,4}-on-filter-{0.02,0.05,0.1}, which goes on from there on larger crops. Every step resumes. Rows go
+to data/results/ceiling_attacked.csv and data/results/ceiling.csv (committed packed, by xz -9e; unpack to resume).
 """
 import sys
 from pathlib import Path
@@ -22,18 +22,23 @@ from rs_sr.training import TrainConfig, restored, train
 
 RESULTS = Path(__file__).resolve().parents[1] / "data" / "results"
 RADII = (0.01, 0.02, 0.05, 0.1, 0.2)
-# the first one was trained for twice as long, and gained nothing in the second half
-NAMES = ("x2-on-filter-0.05", "x2-erased", "x2-on-filter-0.1", "x2-on-filter-0.02")
-EROSION: dict[str, Any] = dict(attack="erasure", eps_rel=0.2, eps_low=0.01, epochs=8)
-DEFENCE: dict[str, Any] = dict(attack="homotopy", attack_start="mixed", attack_steps=3, epochs=4)
-COMMON: dict[str, Any] = dict(method="adversarial", loss="psnr", crop=64, region=168, batch_size=8,
-                              learning_rate=1e-3, validations=4)
+NAMES = ("x2-small-crops", "x2-erased", "x2-on-filter-0.05", "x2-on-filter-0.1", "x2-on-filter-0.02")
+COMMON: dict[str, Any] = dict(method="adversarial", loss="psnr", region=168, validations=4)
+SMALL: dict[str, Any] = dict(crop=64, batch_size=8, learning_rate=1e-3, epochs=8)
+EROSION: dict[str, Any] = SMALL | dict(attack="erasure", eps_rel=0.2, eps_low=0.01)
+DEFENCE: dict[str, Any] = dict(attack="homotopy", attack_start="mixed", attack_steps=3, eps_rel=0.05)
+# an attacker can put all of a photograph's radius into one place, so the last training is on large crops
+LARGE: dict[str, Any] = dict(crop=128, batch_size=2, learning_rate=5e-4, epochs=1, attack_steps=4)
 TEST, PASSES = 40, 120  # photographs, and passes of the attack that measures
 FITTED, GAINS = 160, 40  # photographs and sides of a table of gains, as of the shipped filters
 
 
 def scale_of(name: str) -> int:
     return int(name[1])
+
+
+def radius_of(name: str) -> float:
+    return float(name.rsplit("-", 1)[1]) if "-on-filter-" in name else DEFENCE["eps_rel"]
 
 
 def robust_filter(scale: int, radius: float, data: Path) -> AnySizeFilter:
@@ -50,14 +55,23 @@ def network(name: str) -> OnFilter:
     "Build a network that is not trained yet."
     scale = scale_of(name)
     if name.endswith("erased"): return OnFilter(PseudoInverse(f"downsampling:{scale}"), scale, 32, 6)
-    return OnFilter(robust_filter(scale, float(name.rsplit("-", 1)[1]), Path()), scale, 32, 4)
+    return OnFilter(robust_filter(scale, radius_of(name), Path()), scale, 32, 4)
 
 
 def settings(name: str) -> dict[str, Any]:
     "Say how a network is trained."
-    if name.endswith("erased"): return COMMON | EROSION | {"scale": scale_of(name)}
-    own = {"eps_rel": float(name.rsplit("-", 1)[1]), "scale": scale_of(name)}
-    return COMMON | DEFENCE | own | ({"epochs": 8} if name == NAMES[0] else {})
+    own = COMMON | {"scale": scale_of(name)}
+    if name.endswith("erased"): return own | EROSION
+    if name.endswith("crops"): return own | SMALL | DEFENCE
+    return own | DEFENCE | LARGE | {"eps_rel": radius_of(name)}
+
+
+def started(name: str, runs: Path) -> OnFilter:
+    "Build a network as its training begins: the last one from the one for small crops."
+    model = network(name)
+    if "-on-filter-" in name:
+        model.network.load_state_dict(trained(runs, f"x{scale_of(name)}-small-crops").network.state_dict())
+    return model
 
 
 def trained(runs: Path, name: str) -> OnFilter:
@@ -68,8 +82,8 @@ def trained(runs: Path, name: str) -> OnFilter:
 def measure(data: Path, runs: Path, names: list[str]) -> None:
     "Attack networks and what they are compared with."
     for name in names:
-        if name.endswith("erased"): continue
-        scale, radius = scale_of(name), float(name.rsplit("-", 1)[1])
+        if "-on-filter-" not in name: continue
+        scale, radius = scale_of(name), radius_of(name)
         test = SRDataset(data, scale=scale, crop=160, split="test")
         shipped = f"sr-x{scale}-robust-{radius:g}"
         models: dict[str, Any] = {name: trained(runs, name), shipped: Defence.from_pretrained(shipped)}
@@ -94,7 +108,7 @@ def main(step: str, data: Path, runs: Path, names: list[str]) -> None:
     if step == "measure": return measure(data, runs, names)
     for name in names:
         config = TrainConfig(data=str(data), out=str(runs / name), **settings(name))
-        train(config, model=network(name), cpu=True)
+        train(config, model=started(name, runs), cpu=True)
 
 
 if __name__ == "__main__":
