@@ -7,8 +7,9 @@
 DATA holds photographs in the ImageNet-mini layout; NAME is x{2,4}-erased, trained on erased measurements of
 all radii, x{2,4}-small-crops, trained against a homotopy that starts erased for every other photograph, or
 x{2,4}-on-filter-{0.02,0.05,0.1}, which goes on from there on larger crops. Every step resumes. Rows go
-to data/results/ceiling_attacked.csv and data/results/ceiling.csv (committed packed, by xz -9e; unpack to resume).
+to data/results/ceiling_attacked.csv and data/results/ceiling.csv (committed packed by xz; unpack to resume).
 """
+import json
 import sys
 from pathlib import Path
 from typing import Any
@@ -109,6 +110,8 @@ def main(step: str, data: Path, runs: Path, names: list[str]) -> None:
     for name in names:
         config = TrainConfig(data=str(data), out=str(runs / name), **settings(name))
         train(config, model=started(name, runs), cpu=True)
+    done = {path.parent.name: json.loads(path.read_text()) for path in sorted(runs.glob("*/training.json"))}
+    (RESULTS / "ceiling_networks.json").write_text(json.dumps(done, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -41,8 +41,8 @@ __all__ = ['FIRST', 'LATER', 'LEAST', 'LONG', 'RADII', 'SECOND', 'SIGMAS_F', 'TE
            'ssim_for_reading', 'study_curves', 'study_table', 'taken_by_the_ensemble', 'thesis_claims',
            'gains_as_shipped', 'on_reach', 'plot_reach', 'reach', 'reach_table', 'certain_table', 'certified_gains',
            'certified_reach', 'linear_certificates', 'on_certain', 'plot_certain', 'CEILING', 'LINES', 'Hidden',
-           'ceiling_rows', 'ceiling_table', 'hidden', 'joined', 'mirrored', 'on_ceiling', 'on_networks', 'over_filter',
-           'plot_ceiling', 'read_ceiling']
+           'ceiling_rows', 'ceiling_table', 'hidden', 'joined', 'mirrored', 'on_ceiling', 'on_networks', 'on_training',
+           'over_filter', 'plot_ceiling', 'read_ceiling']
 
 # %% ../../nbs/study/index.ipynb #c89f5b73
 from rs_sr.study.grid import (
@@ -126,7 +126,7 @@ from rs_sr.study.certain import (
 )
 from rs_sr.study.ceiling import (
     CEILING, LINES, Hidden, ceiling_rows, ceiling_table, hidden, joined, mirrored, on_ceiling, on_networks,
-    over_filter, plot_ceiling, read_ceiling,
+    on_training, over_filter, plot_ceiling, read_ceiling,
 )
 
 # %% ../../nbs/study/index.ipynb #8627c562
@@ -189,5 +189,5 @@ _all_ += [
 ]
 _all_ += [
     "CEILING", "LINES", "Hidden", "ceiling_rows", "ceiling_table", "hidden", "joined", "mirrored",
-    "on_ceiling", "on_networks", "over_filter", "plot_ceiling", "read_ceiling",
+    "on_ceiling", "on_networks", "on_training", "over_filter", "plot_ceiling", "read_ceiling",
 ]

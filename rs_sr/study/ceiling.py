@@ -4,10 +4,10 @@
 
 # %% auto #0
 __all__ = ['CEILING', 'LINES', 'Hidden', 'hidden', 'mirrored', 'ceiling_rows', 'joined', 'read_ceiling', 'over_filter',
-           'on_ceiling', 'on_networks', 'ceiling_table', 'plot_ceiling']
+           'on_ceiling', 'on_networks', 'on_training', 'ceiling_table', 'plot_ceiling']
 
 # %% ../../nbs/study/20_ceiling.ipynb #87824c6e
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 import torch
@@ -149,10 +149,11 @@ def on_ceiling(
     reached = nets.index[nets["mean"] >= goal]
     word = f"reached at {', '.join(f'{r:g}' for r in reached)} only" if len(reached) else "missed"
     if len(reached) == len(nets): word = "reached"
-    first = (f"Once an attacker has erased what he can, little is left: the oracle is {_range(oracle)} "
-             f"away from the best linear filter, a network that guesses what was erased {_range(guess)}")
-    return (f"**{first}.** A small network trained on top of the filter, against attacks, is {won} from it "
-            f"under the strongest attack we know; the goal of {goal:g} dB was {word}.")
+    first = (f"The best linear filter is nearly as good as an oracle that guesses nothing ({_range(oracle)} "
+             f"from it), but a network that guesses what was erased is {_range(guess)} above it: so much "
+             "may be left")
+    return (f"**{first}.** A small network trained on top of the filter, against attacks, won {won} under "
+            f"the strongest attack we know; the goal of {goal:g} dB was {word}.")
 
 # %% ../../nbs/study/20_ceiling.ipynb #76607b7c
 # what a network on a filter is compared with: line, metric, digits, words
@@ -171,6 +172,21 @@ def on_networks(
             ends = f"({d.lo:+.{digits}f} to {d.hi:+.{digits}f})"
             said.setdefault(float(r), []).append(f"{d['mean']:+.{digits}f} {ends} {words}")
     return "\n".join(f"- at {r:g}: {'; '.join(parts)}" for r, parts in said.items())
+
+# %% ../../nbs/study/20_ceiling.ipynb #dc43586b
+def on_training(
+    notes: Mapping[str, Mapping[str, Any]],  # `training.json` of each run, by name
+) -> str:  # Markdown: one line for each network
+    "Say how the networks were trained."
+    said = []
+    for name, note in notes.items():
+        c = note["config"]
+        steps = f" of {c['attack_steps']} steps" if c["attack"] != "erasure" else ""
+        radius = f"{c['eps_low']:g} to {c['eps_rel']:g}" if c["eps_low"] else f"{c['eps_rel']:g}"
+        said.append(f"- `{name}`: {c['attack']}{steps} at {radius}, {c['epochs']} times "
+                    f"{note['photographs']} photographs, crops of {c['crop']} pixels, "
+                    f"batches of {c['batch_size']}")
+    return "\n".join(said)
 
 # %% ../../nbs/study/20_ceiling.ipynb #a7b3b30d
 def _cell(psnr: float, found: Interval | None) -> str:
