@@ -96,39 +96,43 @@ class _Search:
     loss: Callable
     rng: torch.Generator
     physics: Any  # operator that made `y`, or None
+    norm: float  # 2 or math.inf
 
     @property
     def eps(self) -> Tensor: return self.radius.flatten()  # (B,)
 
     def anywhere(self) -> Tensor:
         "Draw a point of the sphere for each image."
-        return random_direction(self.y, self.eps, self.rng)
+        return random_direction(self.y, self.eps, self.rng, norm=self.norm)
 
     def erased(self) -> Tensor | None:
         "Erase what the reconstruction amplifies."
-        return erase(self.y, self.eps, self.physics)
+        return erase(self.y, self.eps, self.physics) if self.norm == 2 else None
 
     def amplified(self) -> Tensor | None:
         "Add noise where the reconstruction amplifies it."
+        if self.norm != 2: return None
         return amplified(self.y, self.eps, self.physics, generator=self.rng)
 
     def equalised(self) -> Tensor | None:
         "Turn bands of the measurement up and down."
+        if self.norm != 2: return None
         return equalise(self.model, self.y, self.x, self.eps, self.physics, loss=self.loss)
 
     def transfer(self, model: nn.Module, steps: int) -> Tensor:
         "Attack another model."
-        return pgd(model, self.y, self.x, self.eps, steps=steps, loss=self.loss, best=False)
+        how = dict(steps=steps, norm=self.norm, loss=self.loss, best=False)
+        return pgd(model, self.y, self.x, self.eps, **how)
 
     def smooth(self, model: SmoothedModel, steps: int, **options) -> Tensor:
         "Attack the mean of the draws, two at a time."
-        options |= dict(steps=steps, k=2, check=0, loss=self.loss, generator=self.rng)
+        options |= dict(steps=steps, k=2, norm=self.norm, check=0, loss=self.loss, generator=self.rng)
         return smooth_pgd(model, self.y, self.x, self.eps, **options)
 
     def squares(self, passes: int, start: Tensor) -> Tensor:
         "Search at random from the worst so far."
-        return square_attack(self.model, self.y, self.x, self.eps, passes=passes, start=start, loss=self.loss,
-                             generator=self.rng)
+        return square_attack(self.model, self.y, self.x, self.eps, passes=passes, norm=self.norm, start=start,
+                             loss=self.loss, generator=self.rng)
 
 # %% ../../nbs/attacks/09_ensemble.ipynb #c0f5deb6
 class _Board:
@@ -182,7 +186,7 @@ def _result(board: _Board, gradient: bool) -> Attacked:
     table.insert(0, "passes", [*board.passes.values()])
     table.insert(1, "wins", winner.bincount(minlength=len(members)).cpu().numpy())
     names, passes = [members[i] for i in winner], round(board.spent)
-    z = inside_ball(board.worst["z"], board.search.y, board.search.eps)
+    z = inside_ball(board.worst["z"], board.search.y, board.search.eps, board.search.norm)
     late = (most - board.before) / board.before.abs().clamp_min(1e-30)
     return Attacked(z, most, names, passes, table, gradient, tuple(board.left_out), late)
 
@@ -218,11 +222,11 @@ class _Race:
     def __init__(self, board: _Board, starts: Sequence[_Start], steps: int, share: float):
         self.board, self.search = board, board.search
         self.names, self.steps = [start.name for start in starts], steps
-        y, radius = self.search.y, self.search.radius
+        y, radius, norm = self.search.y, self.search.radius, self.search.norm
         # of each lane; from the first halt on, all balls and so all plans are alike
         self.plans = [Shrinking(steps, start.widen, share) for start in starts]
         # where they are, a lane each
-        self.at = [Walk(project(s.z - y, plan.radius(0, radius)), torch.zeros_like(y))
+        self.at = [Walk(project(s.z - y, plan.radius(0, radius), norm), torch.zeros_like(y))
                    for s, plan in zip(starts, self.plans)]
         # which run is in a lane, (lanes, B)
         self.who = torch.arange(len(starts), device=y.device)[:, None].repeat(1, len(y))
@@ -234,7 +238,7 @@ class _Race:
         with frozen(s.model, s.y), torch.autocast(s.y.device.type, enabled=False):
             for lane in range(leg.lanes):
                 seen, plan = Worst(s.y), self.plans[lane]
-                at = climb(s.model, s.y, s.x, self.at[lane], s.radius, loss, plan, leg.steps, seen)
+                at = climb(s.model, s.y, s.x, self.at[lane], s.radius, loss, plan, leg.steps, seen, s.norm)
                 if leg.steps.stop == self.steps:
                     here = visit(s.model, s.y, at.e, s.x, loss, gradient=False)
                     seen.offer(here.loss, e=at.e, x_hat=here.x_hat)
@@ -293,7 +297,8 @@ def _plain(board: _Board, passes: int, erased: Tensor | None) -> None:
 def _smoothed(board: _Board, model: SmoothedModel, passes: int, mark: bool = True) -> None:
     "Attack a smoothed model with a differentiable base."
     search, short = board.search, passes // 20
-    def on_base(): return homotopy(model.base, search.y, search.x, search.eps, steps=short, loss=search.loss)
+    how = dict(steps=short, norm=search.norm, loss=search.loss)
+    def on_base(): return homotopy(model.base, search.y, search.x, search.eps, **how)
     board.attempt("transfer", 2 * short + 1, on_base)
     rest = passes - 2 * short - 1
     long, last = rest * 2 // 3 // 4, rest // 3 // 6
@@ -348,8 +353,9 @@ def attack_ensemble(
     model: nn.Module,  # estimator y -> x_hat, any; left as found. A SmoothedModel is attacked as such
     y: Tensor,  # measurements, (B, ...), in the model's own units
     x: Tensor,  # ground truth, (B, ...), in the units of the model's output
-    eps: float | Tensor,  # l2 radius in the units of `y`; one number, or (B,)
+    eps: float | Tensor,  # radius in the units of `y`; one number, or (B,)
     *,
+    norm: float = 2,  # of the ball: 2 or math.inf
     # budget of the search for an image: forward or backward passes of the model, or of a smoothed one's base,
     # for which 1000 or more are needed
     passes: int = 200,
@@ -362,7 +368,7 @@ def attack_ensemble(
     generator: torch.Generator | None = None,  # decides all that is random; None: torch's default generator
 ) -> Attacked:  # the worst for each image, who found it, what it took, and the loss of each member
     "Let several attacks try, and keep for each image the worst that the model itself confirms."
-    check_attack(y, x, eps)
+    check_attack(y, x, eps, norm=norm)
     least = 40 + 20 * len(surrogates)
     if passes < least:
         raise ValueError(f"passes must be at least {least} with {len(surrogates)} surrogates, got {passes}")
@@ -372,7 +378,7 @@ def attack_ensemble(
     judging, searching = torch.randint(2**62, (2,), generator=generator, device=device).tolist()
     rng = torch.Generator(y.device).manual_seed(searching)
     physics = _physics_of(model) if physics is None else physics
-    search = _Search(model, y, x, radius, loss or squared_error, rng, physics)
+    search = _Search(model, y, x, radius, loss or squared_error, rng, physics, norm)
     board = _Board(search, judging)
     with _fork(y):
         torch.manual_seed(searching)  # for models that draw their own noise

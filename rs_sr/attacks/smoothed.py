@@ -120,11 +120,12 @@ def smooth_pgd(
     smoothed: SmoothedModel,
     y: Tensor,  # measurements, (B, ...), in the model's own units
     x: Tensor,  # ground truth, (B, ...), in the units of the model's output
-    eps: float | Tensor,  # l2 radius in the units of `y`; one number, or (B,)
+    eps: float | Tensor,  # radius of each perturbation in the units of `y`; one number, or (B,)
     *,
     # draws at each step, in antithetic pairs if even; few draws and many steps pay off better, see below
     k: int = 4,
     steps: int = 100,  # gradient steps
+    norm: float = 2,  # 2 or math.inf
     objective: str = "mean",  # "mean": loss of the mean of the draws; "draws": mean of their losses
     noise: str = "fresh",  # "fresh" at each step; "fixed": the same at all steps, without momentum
     # in the units of `y`, or a function of the step's index; None: `cosine_steps`
@@ -140,8 +141,8 @@ def smooth_pgd(
     loss: Callable[[Tensor, Tensor], Tensor] | None = None,
     generator: torch.Generator | None = None,  # names the noise; None: torch's default generator
 ) -> Tensor:  # perturbed measurements, shape of `y`, within eps of `y` for each image
-    "Maximise the loss of a smoothed model over an l2 ball around each measurement."
-    check_attack(y, x, eps, steps=steps, start=start)
+    "Maximise the loss of a smoothed model over a ball around each measurement."
+    check_attack(y, x, eps, steps=steps, norm=norm, start=start)
     _check_smooth(smoothed, k, objective, noise, momentum, check)
     y, checked = y.detach(), checked_loss(loss)
     radius = radius_of(eps, y)
@@ -149,7 +150,7 @@ def smooth_pgd(
     size, plan = step_sizes(step_size, cosine_steps(radius, steps)), Shrinking(steps, widen)
     draws = _noise(smoothed, y, k, steps, check, noise == "fresh", generator)
     judged = _judged(plan, start is None) if check else set()
-    e = torch.zeros_like(y) if start is None else project(start.detach() - y, plan.radius(0, radius))
+    e = torch.zeros_like(y) if start is None else project(start.detach() - y, plan.radius(0, radius), norm)
     velocity, worst = torch.zeros_like(y), Worst(y)
     with frozen(smoothed.base, y), torch.autocast(y.device.type, enabled=False):
         for step in range(steps):
@@ -157,19 +158,21 @@ def smooth_pgd(
             gradient = _gradient(draws.g, y + e, x, draws.of_step(step), objective, checked)
             if step == 0: warn_if_flat(gradient)
             velocity = draws.fresh * momentum * velocity + gradient / norms(gradient).clamp_min(1e-30)
-            e = ascend(e, velocity, size(step), plan.radius(step + 1, radius))
+            e = ascend(e, velocity, size(step), plan.radius(step + 1, radius), norm)
         if check: worst.offer(draws.value(y + e, x, checked), z=y + e)
-    return inside_ball(worst["z"] if check else y + e, y, eps)
+    return inside_ball(worst["z"] if check else y + e, y, eps, norm)
 
 # %% ../../nbs/attacks/07_smoothed.ipynb #58e81b2a
 def random_direction(
     y: Tensor,  # measurements, (B, ...)
-    eps: float | Tensor,  # l2 radius in the units of `y`; one number, or (B,)
+    eps: float | Tensor,  # radius in the units of `y`; one number, or (B,)
     generator: torch.Generator | None = None,  # source of randomness, on the device of `y`
+    *,
+    norm: float = 2,  # 2 or math.inf: a random corner of the cube
 ) -> Tensor:  # perturbed measurements at distance eps from `y`, in a uniformly distributed direction
     "Move each measurement by `eps` in a random direction."
     e = torch.randn(y.shape, generator=generator, device=y.device, dtype=y.dtype)
-    return y + e / norms(e) * radius_of(eps, y)
+    return y + (e.sign() if norm == math.inf else e / norms(e)) * radius_of(eps, y)
 
 # %% ../../nbs/attacks/07_smoothed.ipynb #579cfec1
 def _derivative(f: nn.Module, z: Tensor, along: Tensor) -> Any:  # (output, derivative)

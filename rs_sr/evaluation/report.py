@@ -18,7 +18,8 @@ import torch
 from torch import Tensor, nn
 
 # %% ../../nbs/evaluation/09_report.ipynb #b3bbe2d7
-from ..attacks import attack_ensemble, Attacked, pgd, pick, random_in_ball, top_singular_direction
+from ..attacks import (
+    attack_ensemble, Attacked, clamped_error, pgd, pick, random_in_ball, top_singular_direction)
 from ..data import PairDataset, Pairs, SRDataset, sample_photos
 from .adapter import (
     Adapter, DeclaredPairs, checks_of, declared, determine_range, interpolation_rows)
@@ -26,7 +27,7 @@ from .findings import Measured, advice, report_figure, sentences, verdict_of
 from .jobs import Job
 from .measured import MeasuredPairs, error_factor, fitted, gain_of, linear_rows
 from .measured import measured_pairs, modulus, range_for, rate
-from .protocol import Perturbed, smooth, table_error
+from .protocol import Perturbed, smooth
 from .report_files import Report, refuse_other_report
 from .statistics import summarise
 from ..metrics import psnr
@@ -190,7 +191,7 @@ def _ensemble(run, batch, model, eps, rng) -> Attacked:
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         found = attack_ensemble(model, batch.y, batch.x, eps, passes=passes, surrogates=run.surrogates,
-                                loss=table_error(run.pairs.normalization), generator=rng)
+                                loss=clamped_error(run.pairs.normalization), generator=rng)
     for warning in caught: _keep_warning(run, warning)
     return found
 
@@ -202,7 +203,7 @@ def _keep_warning(run, warning):
 
 def _attack_model(run, batch, eps_rel, rng) -> Perturbed:
     "Attack the model by the ensemble and by PGD, and return the worse measurement of each photograph."
-    eps, error = eps_from_rel(eps_rel, batch.y), table_error(run.pairs.normalization)
+    eps, error = eps_from_rel(eps_rel, batch.y), clamped_error(run.pairs.normalization)
     worst = _ensemble(run, batch, run.f, eps, rng)
     if not run.f.differentiable: return Perturbed(worst.y, late=worst.late)
     steps = run.settings.steps
