@@ -1,23 +1,28 @@
 """Compare the ensemble with that of an earlier revision, at equal passes.
 
     python tools/attack_benchmark.py                 writes data/results/attack_benchmark.csv; rerun to resume
+    python tools/attack_benchmark.py --linear        writes data/results/attack_linear.csv
     python tools/attack_benchmark.py --search DATA   writes data/results/attack_stuck.csv
 
 The first line is `rs_sr_bench --works attacks` on the embedded photographs with one attack more, the ensemble
-of revision b1496c2. The second looks through all photographs of DATA/val for those on which that ensemble was
-stuck: both ensembles attack each of them with 120 passes. The earlier revision runs in a process of its own,
-from an unpacked archive; the networks and the measuring are those of this checkout.
+of revision b1496c2. The second attacks linear estimators, whose exact worst case is one attack more. The
+third looks through all photographs of DATA/val for those on which the earlier ensemble was stuck: both
+ensembles attack each of them with 120 passes. The earlier revision runs in a process of its own, from an
+unpacked archive; the networks and the measuring are those of this checkout. The rows are kept as .csv.xz:
+`xz -dk` them to go on with a run.
 """
 import argparse
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from rs_sr.benchmark import ATTACKS, NETWORKS, Bench, Case, attack_strength, installed_peers, strength_table
+from rs_sr.benchmark import ATTACKS, LINEAR, NETWORKS, Bench, Case, attack_strength, exact_worst_case
+from rs_sr.benchmark import installed_peers, strength_table
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "data" / "results"
@@ -78,6 +83,7 @@ def arguments() -> argparse.Namespace:
     raw = argparse.RawDescriptionHelpFormatter
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=raw)
     parser.add_argument("--search", metavar="DATA", help="folder with a val split, to search for stuck ones")
+    parser.add_argument("--linear", action="store_true", help="attack linear estimators")
     parser.add_argument("--revision", default="b1496c2", help="of the former ensemble")
     parser.add_argument("--networks", nargs="+", default=NETWORKS)
     parser.add_argument("--radii", nargs="+", type=float, default=(0.02, 0.05, 0.1))
@@ -87,18 +93,26 @@ def arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
+def chosen(options: argparse.Namespace, former: Former | None) -> tuple[str, dict, Sequence[str]]:
+    "Choose the name of the file, the attacks and what they attack."
+    both = {"ensemble": ATTACKS["ensemble"], FORMER: former}
+    if options.search: return "attack_stuck", both, options.networks
+    ways = ATTACKS | installed_peers()
+    if options.linear: return "attack_linear", ways | {"exact": exact_worst_case}, LINEAR
+    return "attack_benchmark", ways | both, options.networks
+
+
 def main() -> None:
     "Attack with everything, or search with the two ensembles."
     options = arguments()
-    former = Former(options.revision)
-    both = {"ensemble": ATTACKS["ensemble"], FORMER: former}
-    ways = both if options.search else ATTACKS | installed_peers() | both
-    out = RESULTS / ("attack_stuck.csv" if options.search else "attack_benchmark.csv")
+    former = None if options.linear else Former(options.revision)
+    name, ways, networks = chosen(options, former)
+    setup, out = Bench(options.search or "", images=options.images), RESULTS / f"{name}.csv"
     try:
-        rows = attack_strength(Bench(options.search or "", images=options.images), out, ways=ways,
-                               networks=options.networks, radii=options.radii, passes=options.passes,
-                               crop=options.crop)
-    finally: former.close()
+        rows = attack_strength(setup, out, ways=ways, networks=networks, radii=options.radii,
+                               passes=options.passes, crop=options.crop)
+    finally:
+        if former: former.close()
     print(strength_table(rows).round(3).to_string())
 
 

@@ -13,7 +13,7 @@ from typing import NamedTuple
 from torch import Tensor
 from torch.nn import Module
 
-from rs_sr.attacks import pgd, smooth_pgd, squared_error
+from rs_sr.attacks import attack_ensemble, homotopy, pgd, smooth_pgd, squared_error
 from rs_sr.data import SRDataset
 from rs_sr.evaluation import smooth
 from rs_sr.metrics import mse, psnr, ssim
@@ -36,13 +36,14 @@ class Way(NamedTuple):
     "An attack with its draws in a step and its steps."
     attack: str
     attack_k: int = 0
-    steps: int = 0
+    steps: int = 0  # of the ensemble: passes
 
 
 WRONG, FAIR = "smooth_pgd, thesis's loss", "smooth_pgd, thesis's way, right loss"
 WAYS = [Way("none"), Way("pgd", 0, 10), Way("pgd", 0, 100)]
 WAYS += [Way(attack, k, 10) for attack in (WRONG, FAIR) for k in (4, 10)]
 WAYS += [Way("smooth_pgd", k, steps) for k, steps in ((4, 10), (4, 30), (4, 100), (16, 10))]
+WAYS += [Way("homotopy", 0, 100), Way("ensemble", 4, 1000)]
 
 
 def thesis_loss(x_hat: Tensor, x: Tensor) -> Tensor:
@@ -57,6 +58,10 @@ def attacked(way: Way, g: SmoothedModel, y: Tensor, x: Tensor, eps: float) -> Te
     if way.attack == "pgd" and n == 10:
         return pgd(g.base, y, x, eps, steps=n, step_size="constant", random_start=True, generator=rng)
     if way.attack == "pgd": return pgd(g.base, y, x, eps, steps=n)
+    if way.attack == "homotopy": return homotopy(g.base, y, x, eps, steps=n)
+    if way.attack == "ensemble":
+        g = SmoothedModel(g.base, g.sigma_g, way.attack_k)
+        return attack_ensemble(g, y, x, eps, passes=n, generator=rng).y
     if way.attack == "smooth_pgd": return smooth_pgd(g, y, x, eps, k=way.attack_k, steps=n, generator=rng)
     loss = thesis_loss if way.attack == WRONG else None
     return smooth_pgd(g, y, x, eps, k=way.attack_k, steps=n, step_size=2.5 * eps / n, check=0, loss=loss,

@@ -7,8 +7,9 @@ __all__ = ['Timing', 'count_operations', 'describe_machine', 'interleave', 'meas
            'resident_memory', 'run_python', 'summarise_pairs', 'timed', 'wait_for', 'thesis_pgd', 'thesis_smooth',
            'thesis_step', 'thesis_tune', 'LEVELS', 'Bench', 'Check', 'Comparison', 'bench_pgd', 'bench_smooth',
            'bench_train', 'bench_tune', 'given_away', 'ROWS', 'WORKS', 'bench', 'bench_floor', 'bench_memory',
-           'bench_processes', 'bench_table', 'epoch_memory', 'ATTACKS', 'NETWORKS', 'PEERS', 'STRENGTH', 'AsClassifier',
-           'Case', 'attack_strength', 'benchmark_network', 'installed_peers', 'scale_of', 'shares', 'strength_table']
+           'bench_processes', 'bench_table', 'epoch_memory', 'ATTACKS', 'LINEAR', 'NETWORKS', 'PEERS', 'STRENGTH',
+           'AsClassifier', 'Case', 'attack_strength', 'benchmark_network', 'exact_worst_case', 'installed_peers',
+           'scale_of', 'shares', 'strength_table']
 
 # %% ../../nbs/benchmark/index.ipynb #70126ed1
 from .timing import Timing, count_operations, describe_machine, interleave, measured_peak
@@ -19,8 +20,9 @@ from .jobs import LEVELS, Bench, Check, Comparison, bench_pgd, bench_smooth, ben
 from .jobs import bench_tune, given_away
 from .run import ROWS, WORKS, bench, bench_floor, bench_memory, bench_processes, bench_table
 from .run import epoch_memory
-from .attacks import ATTACKS, NETWORKS, PEERS, STRENGTH, AsClassifier, Case, attack_strength
-from .attacks import benchmark_network, installed_peers, scale_of, shares, strength_table
+from .attacks import ATTACKS, LINEAR, NETWORKS, PEERS, STRENGTH, AsClassifier, Case
+from .attacks import attack_strength, benchmark_network, exact_worst_case, installed_peers
+from .attacks import scale_of, shares, strength_table
 
 # %% ../../nbs/benchmark/index.ipynb #9d089702
 _all_ = [
@@ -30,6 +32,6 @@ _all_ = [
     "LEVELS", "Bench", "Check", "Comparison", "bench_pgd", "bench_smooth", "bench_train", "bench_tune",
     "given_away",
     "ROWS", "WORKS", "bench", "bench_floor", "bench_memory", "bench_processes", "bench_table", "epoch_memory",
-    "ATTACKS", "NETWORKS", "PEERS", "STRENGTH", "AsClassifier", "Case", "attack_strength",
-    "benchmark_network", "installed_peers", "scale_of", "shares", "strength_table",
+    "ATTACKS", "LINEAR", "NETWORKS", "PEERS", "STRENGTH", "AsClassifier", "Case", "attack_strength",
+    "benchmark_network", "exact_worst_case", "installed_peers", "scale_of", "shares", "strength_table",
 ]
