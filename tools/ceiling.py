@@ -1,23 +1,31 @@
 """Train small networks on linear estimators, and measure how much is left below the ceiling.
 
     python tools/ceiling.py train DATA RUNS [NAME ...]    networks, each in a folder of RUNS
+    python tools/ceiling.py choose DATA RUNS [NAME ...]   their share next to the filter, on val
     python tools/ceiling.py measure DATA RUNS [NAME ...]  networks under attack, on test
     python tools/ceiling.py bounds DATA RUNS              oracle, best filter, x2-erased and x4-erased
 
 DATA holds photographs in the ImageNet-mini layout; NAME is x{2,4}-erased, trained on erased measurements of
 all radii, x{2,4}-small-crops, trained against a homotopy that starts erased for every other photograph, or
 x{2,4}-on-filter-{0.02,0.05,0.1}, which goes on from there on larger crops. Every step resumes. Rows go
-to data/results/ceiling_attacked.csv and data/results/ceiling.csv (committed packed by xz; unpack to resume).
+to data/results/ceiling_choice.csv, ceiling_attacked.csv and ceiling.csv (the last two are committed packed
+by xz; unpack to resume).
 """
 import json
 import sys
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+import torch
+
+from rs_sr.attacks import attack_ensemble
 from rs_sr.data import SRDataset
 from rs_sr.evaluation import evaluate
-from rs_sr.models import AnySizeFilter, Defence, OnFilter, PseudoInverse, fit_filter
-from rs_sr.runtime import Table
+from rs_sr.metrics import psnr
+from rs_sr.models import AnySizeFilter, Blend, Defence, OnFilter, PseudoInverse, fit_filter
+from rs_sr.physics import eps_from_rel
+from rs_sr.runtime import Schema, Table
 from rs_sr.study import CEILING, ceiling_rows, subset
 from rs_sr.training import TrainConfig, restored, train
 
@@ -30,7 +38,10 @@ EROSION: dict[str, Any] = SMALL | dict(attack="erasure", eps_rel=0.2, eps_low=0.
 DEFENCE: dict[str, Any] = dict(attack="homotopy", attack_start="mixed", attack_steps=3, eps_rel=0.05)
 # an attacker can put all of a photograph's radius into one place, so the last training is on large crops
 LARGE: dict[str, Any] = dict(crop=128, batch_size=2, learning_rate=5e-4, epochs=1, attack_steps=4)
+SHARES = (0.5, 0.75, 1.0)  # of the network
+VAL, SHORT = 12, 50  # photographs, and passes of the attack that chooses
 TEST, PASSES = 40, 120  # photographs, and passes of the attack that measures
+CHOICE = Schema({"name": str, "share": float, "images": int, "passes": int, "psnr": float}, ["name", "share"])
 FITTED, GAINS = 160, 40  # photographs and sides of a table of gains, as of the shipped filters
 
 
@@ -80,14 +91,53 @@ def trained(runs: Path, name: str) -> OnFilter:
     return model
 
 
+def defences(names: list[str]) -> list[str]:
+    return [name for name in names if "-on-filter-" in name]
+
+
+def attacked_psnr(model: Blend, radius: float, pairs: SRDataset) -> float:
+    "Attack a model on a few photographs."
+    y, x = pairs.batch(subset(len(pairs), VAL))
+    z = attack_ensemble(model, y, x, eps_from_rel(radius, y), passes=SHORT).y
+    with torch.no_grad(): x_hat = pairs.normalization.to_pixels(model(z), clamp=True)
+    return float(psnr(x_hat, pairs.normalization.to_pixels(x, clamp=True)).mean())
+
+
+def blend(runs: Path, name: str, share: float) -> Blend:
+    "Take a share of what the network adds to the filter."
+    model = trained(runs, name)
+    made: Blend = Blend(model, model.linear, share).eval()
+    return made
+
+
+def choose(data: Path, runs: Path, names: list[str]) -> None:
+    "Attack several shares on val."
+    with Table(RESULTS / "ceiling_choice.csv", CHOICE) as table:
+        for name in defences(names):
+            val = SRDataset(data, scale=scale_of(name), crop=160, split="val")
+            for share in SHARES:
+                if (name, share) in table.pieces("name", "share"): continue
+                found = attacked_psnr(blend(runs, name, share), radius_of(name), val)
+                table.add({"name": name, "share": share, "images": VAL, "passes": SHORT,
+                           "psnr": round(found, 4)})
+                table.save()
+
+
+def chosen(name: str) -> float:
+    "Read which share was best."
+    rows = pd.read_csv(RESULTS / "ceiling_choice.csv")
+    best: float = rows[rows.name == name].sort_values("psnr").share.iloc[-1]
+    return best
+
+
 def measure(data: Path, runs: Path, names: list[str]) -> None:
     "Attack networks and what they are compared with."
-    for name in names:
-        if "-on-filter-" not in name: continue
+    for name in defences(names):
         scale, radius = scale_of(name), radius_of(name)
         test = SRDataset(data, scale=scale, crop=160, split="test")
         shipped = f"sr-x{scale}-robust-{radius:g}"
-        models: dict[str, Any] = {name: trained(runs, name), shipped: Defence.from_pretrained(shipped)}
+        models: dict[str, Any] = {name: blend(runs, name, chosen(name)),
+                                  shipped: Defence.from_pretrained(shipped)}
         evaluate(models, test, [0, radius], attack="ensemble", steps=PASSES, images=subset(len(test), TEST),
                  baselines=False, out=RESULTS / "ceiling_attacked.csv", batch_size=4, device="cpu")
 
@@ -106,6 +156,7 @@ def bounds(data: Path, runs: Path) -> None:
 
 def main(step: str, data: Path, runs: Path, names: list[str]) -> None:
     if step == "bounds": return bounds(data, runs)
+    if step == "choose": return choose(data, runs, names)
     if step == "measure": return measure(data, runs, names)
     for name in names:
         config = TrainConfig(data=str(data), out=str(runs / name), **settings(name))
@@ -115,5 +166,5 @@ def main(step: str, data: Path, runs: Path, names: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    if len(sys.argv) < 4 or sys.argv[1] not in ("train", "measure", "bounds"): sys.exit(__doc__)
+    if len(sys.argv) < 4 or sys.argv[1] not in ("train", "choose", "measure", "bounds"): sys.exit(__doc__)
     main(sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3]), sys.argv[4:] or list(NAMES))
