@@ -95,9 +95,10 @@ def _say_attacked(found: Measured) -> str:
         own, plain = found.psnr(lost[0]), found.interpolation[lost[0]]
         return (f"Under attack it falls below {found.best_rival} under its exact worst case from eps_rel "
                 f"{lost[0]:g} on: {own:.2f} against {plain:.2f} dB.")
-    last = found.radii[-1]
-    return (f"At every radius tried it stays above {found.best_rival} under its exact worst case; "
-            f"at eps_rel {last:g} by {_ahead(found.psnr(last), found.interpolation[last]):.2f} dB.")
+    last, rival = found.radii[-1], f"{found.best_rival} under its exact worst case"
+    ahead = f"{_ahead(found.psnr(last), found.interpolation[last]):.2f}"
+    if float(ahead) == 0: return f"At no radius tried is it below {rival}; at eps_rel {last:g} it is level with it."
+    return f"At every radius tried it stays above {rival}; at eps_rel {last:g} by {ahead} dB."
 
 # %% ../../nbs/evaluation/08_findings.ipynb #46f052f0
 def _say_impossible(found: Measured) -> str:
@@ -171,9 +172,10 @@ def verdict_of(
         return (f"Under attack {found.name} is worse than {found.best_linear(radius)} from eps_rel "
                 f"{radius:g} on: {own:.2f} against {linear:.2f} dB.")
     last = found.radii[-1]
-    ahead = _ahead(found.psnr(last), found.interpolation[last])
-    return (f"{found.name} stays above {found.best_linear(last)} at every radius tried, by {ahead:.2f} dB at "
-            f"eps_rel {last:g}.")
+    ahead, rival = f"{_ahead(found.psnr(last), found.interpolation[last]):.2f}", found.best_linear(last)
+    if float(ahead) == 0:
+        return f"{found.name} is not below {rival} at any radius tried, and level with it at eps_rel {last:g}."
+    return f"{found.name} stays above {rival} at every radius tried, by {ahead} dB at eps_rel {last:g}."
 
 # %% ../../nbs/evaluation/08_findings.ipynb #17ca4279
 def _clean_of(found: Measured, linear: str) -> float:

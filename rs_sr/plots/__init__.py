@@ -6,8 +6,8 @@
 __all__ = ['INTERPOLATION', 'OTHERS', 'PALETTE', 'STYLE', 'house_style', 'line_with_band', 'method_colours', 'panels', 'ramp',
            'LABELS', 'plot_attack_comparison', 'plot_bars', 'plot_metric_vs_eps', 'plot_metric_vs_sigma',
            'detailed_region', 'plot_reconstructions', 'plot_unet', 'unet_shapes', 'COLOURS', 'plot_certificates',
-           'DISTINCT', 'READING', 'Curve', 'label_ends', 'plot_labelled', 'reading_style', 'spread', 'Animation',
-           'Pass', 'Watched', 'animate', 'watched_attack']
+           'DISTINCT', 'READING', 'Curve', 'label_ends', 'plot_labelled', 'reading_style', 'spread', 'Tip', 'tips_of',
+           'Speaking', 'speaking', 'speaking_svg', 'Animation', 'Pass', 'Watched', 'animate', 'watched_attack']
 
 # %% ../../nbs/plots/index.ipynb #e73cb711
 from .style import (
@@ -18,8 +18,9 @@ from .pictures import detailed_region, plot_reconstructions
 from .networks import plot_unet, unet_shapes
 from .certificates import COLOURS, plot_certificates
 from .labels import (
-    DISTINCT, READING, Curve, label_ends, plot_labelled, reading_style, spread)
+    DISTINCT, READING, Curve, Tip, label_ends, plot_labelled, reading_style, spread, tips_of)
 from .animation import Animation, Pass, Watched, animate, watched_attack
+from .hover import Speaking, speaking, speaking_svg
 
 # %% ../../nbs/plots/index.ipynb #83d22585
 _all_ = [
@@ -28,4 +29,4 @@ _all_ = [
     "LABELS", "plot_attack_comparison", "plot_bars", "plot_metric_vs_eps", "plot_metric_vs_sigma",
     "detailed_region", "plot_reconstructions", "plot_unet", "unet_shapes", "COLOURS", "plot_certificates",
     "DISTINCT", "READING", "Curve", "label_ends", "plot_labelled", "reading_style", "spread",
-    "Animation", "Pass", "Watched", "animate", "watched_attack"]
+    "Tip", "tips_of", "Speaking", "speaking", "speaking_svg", "Animation", "Pass", "Watched", "animate", "watched_attack"]

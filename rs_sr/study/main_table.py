@@ -15,6 +15,7 @@ from typing import Any
 from ..evaluation import bold_where, summarise, summarise_difference, verdicts, worst_case
 from ..models import load_network
 from ..runtime import fingerprint
+from .words import in_words
 
 # %% ../../nbs/study/12_main_table.ipynb #d499b2da
 @dataclass(frozen=True)
@@ -119,9 +120,9 @@ def rival_table(
 
 # %% ../../nbs/study/12_main_table.ipynb #025e111c
 def _wide(summary, column, order):
-    "Estimators down, radii across."
+    "Estimators down, in words, radii across."
     wide = summary.pivot(index="estimator", columns="eps_rel", values=column)
-    wide = wide.loc[[n for n in order if n in wide.index]]
+    wide = wide.loc[[n for n in order if n in wide.index]].rename(index=in_words)
     return wide.set_axis([f"eps_rel {e:g}" for e in wide.columns], axis=1).rename_axis(None)
 
 # %% ../../nbs/study/12_main_table.ipynb #1949c447
@@ -220,7 +221,7 @@ def both_metrics(
 ):  # -> DataFrame of text
     "Lay out differences in PSNR and SSIM."
     import pandas as pd
-    rows = [{"smoothed minus adversarial": r.estimator, "eps_rel": r.eps_rel,
+    rows = [{"smoothed minus adversarial": in_words(r.estimator), "eps_rel": f"{r.eps_rel:g}",
              "PSNR (dB)": f"{r.psnr:+.2f} [{r.psnr_lo:+.2f}, {r.psnr_hi:+.2f}]",
              "SSIM": f"{r.ssim:+.3f} [{r.ssim_lo:+.3f}, {r.ssim_hi:+.3f}]"} for r in found.itertuples()]
     return pd.DataFrame(rows)
@@ -236,7 +237,7 @@ def on_adversarial_training(
         small, large = part[part.eps_rel.between(0.001, 0.02)], part[part.eps_rel > 0.02]
         match = claim_word(small.psnr_lo + margin, small.psnr_hi + margin)
         ssim, psnr = claim_word(large.ssim_lo, large.ssim_hi), claim_word(-large.psnr_hi, -large.psnr_lo)
-        says.append(f"**{name}**. Matches adversarial training under small attacks: **{match}** "
+        says.append(f"**{in_words(name)}**. Matches adversarial training under small attacks: **{match}** "
                     f"(margin {margin:g} dB). Under larger attacks: better SSIM **{ssim}**; "
                     f"adversarial training has the better PSNR: **{psnr}**.")
     return says
@@ -254,7 +255,7 @@ def on_best_noise(
     word = "confirmed" if grows else "refuted" if shrinks else "undecided"
     values = ", ".join(f"{r.psnr:+.2f} dB at {r.eps_rel:g}" for r in step.itertuples())
     return (f"**The best $\\sigma_f$ grows with the attack**: **{word}** between the two levels at hand. "
-            f"{high.model.iloc[0]} minus {low.model.iloc[0]}, both smoothed: {values}.")
+            f"*{in_words(high.model.iloc[0])}* minus *{in_words(low.model.iloc[0])}*, both smoothed: {values}.")
 
 # %% ../../nbs/study/12_main_table.ipynb #ccc1b22b
 def next_to_thesis(
