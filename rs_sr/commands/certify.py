@@ -12,8 +12,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from fastcore.script import store_true
-from .shared import SCALE_RULE, Rule, at_least, chosen_physics, choose_device, load_estimators
-from .shared import parse_crop, parse_numbers, say_files, with_rules
+from .shared import OWN_RULES, SCALE_RULE, Rule, at_least, choose_device, chosen_networks
+from .shared import chosen_physics, parse_crop, parse_numbers, say_files, with_rules
 
 # %% ../../nbs/commands/07_certify.ipynb #1dfe64e0
 def _radii(text) -> Callable:
@@ -60,7 +60,7 @@ def _photographs(data, folder):
 
 # %% ../../nbs/commands/07_certify.ipynb #7a8cda37
 _RULES = (
-    SCALE_RULE,
+    SCALE_RULE, *OWN_RULES,
     Rule("split", lambda o: bool(o["data"]) and not Path(o["data"]).is_file(),
          "names a part of a folder of photographs; give --data with a folder"),
     Rule("steps", lambda o: o["attack_images"] > 0, "counts the steps of an attack; give --attack_images"))
@@ -68,9 +68,13 @@ _RULES = (
 # %% ../../nbs/commands/07_certify.ipynb #1dc5fb9d
 @with_rules(*_RULES)
 def rs_sr_certify(
-    models: str,  # names of shipped weights or folders, separated by commas
+    # names of shipped weights or folders, separated by commas; left out with --model
+    models: str | None,
     # image, folder of photographs, or of the ImageNet-mini layout; empty: the embedded photographs
     data: str = "",
+    # MODULE:FUNCTION: a network of your own, from image to image; the function takes no arguments
+    model: str = "",
+    value_range: str = "normalised",  # of the images of such a network: normalised, pixel, symmetric or bytes
     split: str = "",  # train, val or test of the ImageNet-mini layout; empty: all files below data
     # noise levels, model units, separated by commas; trained: the training noise on each network's card
     sigma_g: str = "trained",
@@ -116,11 +120,13 @@ def rs_sr_certify(
     drawn: dict[str, Any] = dict(grid=grid, values=_range(values))
     sizes = [int(b) for b in parse_numbers(means, "means", low=1, whole=True)]
     operator, size = chosen_physics(physics, scale), parse_crop(crop)
-    networks = {n: m.to(where) for n, m in load_estimators(models, operator, any_physics).items()}
+    networks, units = chosen_networks(models, model, value_range, operator, any_physics)
+    networks = {name: network.to(where) for name, network in networks.items()}
     levels = _trained(networks) if sigma_g == "trained" else parse_numbers(sigma_g, "sigma_g", low=0)
     with tempfile.TemporaryDirectory() as folder:
         photos, cache = _photographs(data, folder), folder if data and Path(data).is_file() else None
-        dataset = PairDataset(photos, operator, size, split=split or None, cache_dir=cache, depth=depth)
+        dataset = PairDataset(photos, operator, size, split=split or None, cache_dir=cache, depth=depth,
+                              normalization=units)
         chosen = range(len(dataset))[:images or None]
         frame = certify_dataset(networks, dataset, levels, reach, k=k, alpha=alpha, draws=draws, means=sizes,
                                 with_ssim=ssim, images=chosen, out=path, keep=keep, seed=seed, **drawn)

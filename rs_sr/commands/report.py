@@ -43,11 +43,21 @@ def _given(text, name):
     "Read a list of numbers; None where none was given, without zeros where it was."
     return [v for v in parse_numbers(text, name, low=0) if v] if text else None
 
+def _loaded(names):
+    "Load one model, with its name, or several by name."
+    from rs_sr.evaluation import load_model
+    if len(names) == 1: return names[0].partition(":")[2], load_model(names[0])
+    if len(set(names)) < len(names): raise ValueError(f"the same model is named twice in {' '.join(names)}")
+    short = [name.partition(":")[2] for name in names]
+    labels = short if len(set(short)) == len(short) else names
+    return "model", {label: load_model(name) for label, name in zip(labels, names)}
+
 # %% ../../nbs/commands/05_report.ipynb #85742cb1
 @with_rules(*_RULES)
 def rs_sr_report(
-    # MODULE:FUNCTION; the function takes no arguments and returns a restoration model of any kind
-    model: str,
+    # MODULE:FUNCTION; the function takes no arguments and returns a restoration model of any kind; several
+    # are compared with the first, photograph by photograph
+    model: list[str],
     # range of its images: normalised, pixel, symmetric or bytes; empty: determined on photographs
     value_range: str = "",
     # what measures, as "blur:1.6,noise=0.02", or MODULE:FUNCTION, which returns an operator, for example of
@@ -78,8 +88,8 @@ def rs_sr_report(
     form: str = "",  # how the model is called, as "array HWC uint8"; empty: tried out
     unchecked: str = "",  # checks to leave out, separated by commas: range, memory, batch or all
 ):
-    "Attack and smooth a restoration model of any kind, and write a report on it."
-    from rs_sr.evaluation import load_model, robustness_report
+    "Attack and smooth a restoration model of any kind, or several, and write a report."
+    from rs_sr.evaluation import robustness_report
     from rs_sr.runtime import check_folder
     folder, where = check_folder(out), choose_device(device)
     at_least(1, scale=scale, crop=crop, k=k, steps=steps)
@@ -88,11 +98,12 @@ def rs_sr_report(
     radii, levels = _given(eps_rel, "eps_rel"), _given(sigma_g, "sigma_g")
     operator = _operator(physics) if physics else None
     dataset = _photographs(operator, data, scale, crop, split=split or None, depth=depth)
+    name, models = _loaded(model)
     report = robustness_report(
-        load_model(model), dataset, value_range=value_range or None, enlarged=not small,
+        models, dataset, value_range=value_range or None, enlarged=not small,
         physics=operator, channels=channels or None, kernel=kernel,
         eps_rel=radii, sigma_g=levels, k=k, images=images or len(dataset), passes=passes, steps=steps,
-        name=model.partition(":")[2], seed=seed, device=where, out=folder, form=form or None,
+        name=name, seed=seed, device=where, out=folder, form=form or None,
         unchecked=unchecked)
     print("\n".join(report.says))
     say_files(report=folder/"report.html", rows=folder/"rows.csv")

@@ -8,7 +8,7 @@ __all__ = ['rs_sr_train']
 # %% ../../nbs/commands/03_train.ipynb #ee7b297b
 import dataclasses
 from fastcore.script import store_true
-from .shared import Rule, at_least, say_files, with_rules
+from .shared import OWN_RULES, Rule, at_least, own_network, say_files, units_of_range, with_rules
 
 # %% ../../nbs/commands/03_train.ipynb #1374354f
 def _wanted(other, values):
@@ -22,27 +22,20 @@ def _rule(name, conditions):
     needs = " and ".join(_wanted(*condition) for condition in conditions.items())
     return Rule(name, applies, f"has an effect only with {needs}; leave it out")
 
-_OWN = [Rule("value_range", lambda o: bool(o["model"]), "is that of a model of your own; give --model")]
 _OURS = "describes a network of this package, and --model is yours; leave it out"
-_OWN += [Rule(name, lambda o: not o["model"], _OURS)
+_OWN = [Rule(name, lambda o: not o["model"], _OURS)
          for name in ("network", "features", "residual", "channels", "blocks", "init")]
 
 def _rules():
     "Make a rule of each entry of the table."
     from rs_sr.training import USED_WHEN
-    return [*_OWN, *(_rule(name, conditions) for name, conditions in USED_WHEN.items())]
+    return [OWN_RULES[0], *_OWN, *(_rule(name, conditions) for name, conditions in USED_WHEN.items())]
 
 # %% ../../nbs/commands/03_train.ipynb #3c1b95ed
 def _own(model, value_range):
     "Load a network of one's own, and the units in which it works."
     if not model: return {}
-    from torch import nn
-    from rs_sr.commands.shared import units_of_range
-    from rs_sr.evaluation import load_model
-    loaded = load_model(model)
-    if not isinstance(loaded, nn.Module):
-        raise ValueError(f"{model}() returned a {type(loaded).__name__}; training needs a torch.nn.Module")
-    return {"model": loaded, "units": units_of_range(value_range)}
+    return {"model": own_network(model, "training"), "units": units_of_range(value_range)}
 
 # %% ../../nbs/commands/03_train.ipynb #27bced31
 @with_rules(later=_rules)

@@ -7,8 +7,8 @@ __all__ = ['rs_sr_tune']
 
 # %% ../../nbs/commands/06_tune.ipynb #59c5f1c3
 from fastcore.script import store_true
-from .shared import SCALE_RULE, Rule, at_least, chosen_physics, choose_device, load_estimators
-from .shared import parse_crop, parse_numbers, say_files, with_rules
+from .shared import OWN_RULES, SCALE_RULE, Rule, at_least, choose_device, chosen_networks
+from .shared import chosen_physics, parse_crop, parse_numbers, say_files, with_rules
 
 # %% ../../nbs/commands/06_tune.ipynb #764046cc
 _LEVELS = "0,0.05,0.1,0.15,0.2,0.25,0.3,0.4,0.5,0.6,0.7,0.75,0.8,0.9,1,1.1,1.2"
@@ -18,7 +18,7 @@ def _some(option: str):
     return lambda options: max(parse_numbers(options[option], option)) > 0
 
 _RULES = (
-    SCALE_RULE,
+    SCALE_RULE, *OWN_RULES,
     Rule("k", _some("sigma_g"),
          "counts the draws of a smoothed network; give --sigma_g with a level above 0"),
     Rule("steps", _some("eps_rel"), "counts the steps of an attack; give --eps_rel with a radius above 0"))
@@ -26,8 +26,12 @@ _RULES = (
 # %% ../../nbs/commands/06_tune.ipynb #fb47a2a7
 @with_rules(*_RULES)
 def rs_sr_tune(
-    models: str,  # names of shipped weights or folders, separated by commas
+    # names of shipped weights or folders, separated by commas; left out with --model
+    models: str | None,
     data: str,  # folder of validation photographs, or of the ImageNet-mini layout
+    # MODULE:FUNCTION: a network of your own, from image to image; the function takes no arguments
+    model: str = "",
+    value_range: str = "normalised",  # of the images of such a network: normalised, pixel, symmetric or bytes
     split: str = "",  # val of the ImageNet-mini layout; empty: all files below data
     out: str = "tuning.csv",  # CSV, one row an image and setting; rerun with the same file to resume
     scale: int = 2,  # downsampling factor of the photographs
@@ -64,8 +68,9 @@ def rs_sr_tune(
     if metric not in ("ssim", "psnr", "mse"):
         raise ValueError(f"metric must be ssim, psnr or mse, got {metric!r}")
     operator, size = chosen_physics(physics, scale), parse_crop(crop)
-    networks = {n: m.to(where) for n, m in load_estimators(models, operator, any_physics).items()}
-    dataset = PairDataset(data, operator, size, split=split or None, depth=depth)
+    networks, units = chosen_networks(models, model, value_range, operator, any_physics)
+    networks = {name: network.to(where) for name, network in networks.items()}
+    dataset = PairDataset(data, operator, size, split=split or None, depth=depth, normalization=units)
     frame = tune_sigma_g(networks, dataset, levels, radii, steps=steps, k=k, metric=metric,
                          drop=not all_levels,
                          images=range(len(dataset))[:images or None], out=path, batch_size=batch_size,
