@@ -9,12 +9,12 @@ __all__ = ['attack_batch', 'attack_name', 'ATTACKS_TO_CHOOSE', 'Perturbed', 'rec
            'summarise_difference', 'verdict', 'verdicts', 'worst_case', 'evaluate', 'opened', 'Work', 'beaten',
            'best_sigma_g', 'Race', 'THESIS_SIGMAS', 'tune_sigma_g', 'Adapter', 'declared', 'DeclaredPairs',
            'Enlargement', 'interpolation_rows', 'load_model', 'RANGES', 'bold_where', 'refuse_other_report', 'Report',
-           'write_report', 'Measured', 'report_figure', 'sentences', 'advice', 'verdict_of', 'report_page',
-           'ReportSettings', 'robustness_report', 'CertificateTable', 'attacked_table', 'attacks_text',
-           'best_estimators', 'best_median', 'best_table', 'best_text', 'certificate_cost', 'certificate_rows',
-           'certified_difference', 'certified_table', 'compare_with_interpolation', 'cost_text', 'difference_table',
-           'grid_table', 'grid_text', 'interpolation_text', 'protocol_text', 'CHECKS', 'checks_of', 'COMPLEX', 'fitted',
-           'linear_rows', 'measured_pairs', 'MeasuredPairs', 'determine_range']
+           'write_report', 'comparison_figure', 'Comparison', 'Measured', 'report_figure', 'sentences', 'advice',
+           'verdict_of', 'report_page', 'ReportSettings', 'robustness_report', 'CertificateTable', 'attacked_table',
+           'attacks_text', 'best_estimators', 'best_median', 'best_table', 'best_text', 'certificate_cost',
+           'certificate_rows', 'certified_difference', 'certified_table', 'compare_with_interpolation', 'cost_text',
+           'difference_table', 'grid_table', 'grid_text', 'interpolation_text', 'protocol_text', 'CHECKS', 'checks_of',
+           'COMPLEX', 'fitted', 'linear_rows', 'measured_pairs', 'MeasuredPairs', 'determine_range']
 
 # %% ../../nbs/evaluation/index.ipynb #17442145
 from .protocol import (
@@ -32,6 +32,7 @@ from rs_sr.evaluation.adapter import (
     load_model, RANGES)
 from .measured import COMPLEX, fitted, linear_rows, measured_pairs, MeasuredPairs
 from .report_files import bold_where, refuse_other_report, Report, write_report
+from .compared import comparison_figure, Comparison
 from .findings import advice, Measured, report_figure, sentences, verdict_of
 from .page import report_page
 from .report import ReportSettings, robustness_report
@@ -50,7 +51,7 @@ _all_ = [
     "summarise_difference", "verdict", "verdicts", "worst_case", "evaluate", "opened", "Work",
     "beaten", "best_sigma_g", "Race", "THESIS_SIGMAS", "tune_sigma_g", "Adapter", "declared",
     "DeclaredPairs", "Enlargement", "interpolation_rows", "load_model", "RANGES", "bold_where",
-    "refuse_other_report", "Report", "write_report", "Measured", "report_figure", "sentences", "advice",
+    "refuse_other_report", "Report", "write_report", "comparison_figure", "Comparison", "Measured", "report_figure", "sentences", "advice",
     "verdict_of", "report_page",
     "ReportSettings", "robustness_report", "CertificateTable", "attacked_table", "attacks_text",
     "best_estimators", "best_median", "best_table", "best_text", "certificate_cost",

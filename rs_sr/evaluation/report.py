@@ -7,7 +7,7 @@ __all__ = ['ReportSettings', 'robustness_report']
 
 # %% ../../nbs/evaluation/09_report.ipynb #8a164b4f
 import hashlib, math, warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
@@ -445,10 +445,22 @@ def _photographs(model, physics, dataset, value_range, channels, crop) -> tuple[
     value_range, note = (value_range, "") if value_range else range_for(model, pairs.channels)
     return MeasuredPairs(pairs.images, pairs.physics, value_range, pairs.channels), note
 
+def _compared(model: Mapping[str, Callable], name: str, out: Any, **options: Any) -> Comparison:
+    "Report on several models with the same settings, and compare them."
+    if name != "model": raise ValueError(f"name {name!r} is for a single model; the keys name several")
+    if len(model) < 2: raise ValueError(f"a comparison needs two models, got {len(model)}")
+    if out is not None:
+        weights = {key: _identity(f) for key, f in model.items()}
+        refuse_other_report(out, {"name": ", ".join(model)}, weights)
+    found = Comparison({key: robustness_report(f, name=key, **options) for key, f in model.items()})
+    if out is not None: found.save(out)
+    return found
+
 # %% ../../nbs/evaluation/09_report.ipynb #e92e520a
 def robustness_report(
-    # anything that can be called: a module, a function of tensors or NumPy images, ...; left as found
-    model: Callable,
+    # anything that can be called: a module, a function of tensors or NumPy images, ...; left as found;
+    # or several of them by name, which are compared on the same photographs
+    model: Callable | Mapping[str, Callable],
     # photographs, their folder, or a tensor (N, C, H, W) in [0, 1]; None: the embedded test photographs
     dataset: Pairs | Tensor | str | Path | None = None,
     *,
@@ -471,14 +483,15 @@ def robustness_report(
     images: int = 8,  # how many photographs, evenly spread
     passes: int = 200,  # forward and backward passes the ensemble may spend on one photograph; at least 80
     steps: int = 10,  # of PGD
-    name: str = "model",  # of the model, in tables and figures
+    name: str = "model",  # of a single model, in tables and figures
     seed: int = 0,  # of attacks and noise
     device: str | torch.device | None = None,  # None: where the model's parameters are
     out: str | Path | None = None,  # folder for the files, checked before the work; None: nothing is written
     form: str | None = None,  # how the model is called, as "array HWC uint8"; None: tried out
     unchecked: str | Sequence[str] = (),  # checks to leave out: "range", "memory", "batch" or "all"
-) -> Report:
+) -> Report | Comparison:
     "Attack and smooth any restoration model alongside interpolation, and say what was found."
+    if isinstance(model, Mapping): return _compared(**locals())
     operator, scale, enlarged = _which(physics, dataset, scale, enlarged)
     off, note = checks_of(unchecked), ""
     pairs: Any
