@@ -15,7 +15,8 @@ __all__ = ['Band', 'draws_needed', 'lower_probability', 'lower_rank', 'max_certi
            'compare_with_attack', 'count_violations', 'CERTIFICATES', 'certify_dataset', 'FAMILY', 'about_pairs',
            'certificate_schema', 'measured_columns', 'certificate_text', 'certified_summary', 'ATTACKED', 'violations',
            'Deployed', 'deploy', 'Alike', 'Calibration', 'Detail', 'Difficulty', 'NewCertificate', 'best_floor',
-           'calibrate', 'certify_new', 'conformal_floors', 'conformal_rank', 'exact_rows', 'fit_detail']
+           'calibrate', 'certify_new', 'conformal_floors', 'conformal_rank', 'exact_rows', 'fit_detail', 'ATTACK_SETS',
+           'strong_attacks_on', 'BoundedResidual', 'Reach', 'certify_bounded', 'reach_of']
 
 # %% ../../nbs/certificates/index.ipynb #6f209bbb
 from .bounds import (
@@ -32,7 +33,8 @@ from .sampling import (
 from .reconstruction import (
     Certificate, Recipe, certificate_table, certify, certify_linear, certify_loss, pilot_seeds, total_of)
 from .pixelwise import PixelMap, certify_mean, pixel_maps
-from .falsify import attacked_errors, attacks_on, compare_with_attack, count_violations
+from .falsify import ATTACK_SETS, attacked_errors, attacks_on, compare_with_attack
+from .falsify import count_violations, strong_attacks_on
 from .dataset import CERTIFICATES, FAMILY, about_pairs, certificate_schema, certify_dataset
 from .dataset import measured_columns
 from .summary import certificate_text, certified_summary
@@ -41,6 +43,7 @@ from .deploy import Deployed, deploy
 from .new_photograph import (
     Alike, Calibration, Detail, Difficulty, NewCertificate, best_floor, calibrate, certify_new,
     conformal_floors, conformal_rank, exact_rows, fit_detail)
+from .bounded_residual import BoundedResidual, Reach, certify_bounded, reach_of
 
 # %% ../../nbs/certificates/index.ipynb #ee00be00
 _all_ = [
@@ -61,4 +64,5 @@ _all_ = [
     "certificate_text", "certified_summary", "ATTACKED",
     "violations", "Deployed", "deploy", "Alike", "Calibration", "Detail", "Difficulty", "NewCertificate",
     "best_floor", "calibrate", "certify_new", "conformal_floors", "conformal_rank",
-    "exact_rows", "fit_detail"]
+    "exact_rows", "fit_detail", "ATTACK_SETS", "strong_attacks_on", "BoundedResidual", "Reach",
+    "certify_bounded", "reach_of"]

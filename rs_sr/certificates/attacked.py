@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import nn
 from .dataset import FAMILY, about_pairs, measured_columns, range_and_grid, range_columns
-from .falsify import attacked_errors, attacks_on, compare_with_attack
+from .falsify import ATTACK_SETS, attacked_errors, compare_with_attack
 from .sampling import as_pixels, noisy_reconstructions
 from ..data import Pairs
 from ..runtime import (device_of, draw_seeds, family_seed, fingerprint, kept_memory, model_settings,
@@ -86,7 +86,8 @@ class _Attacker:
     dataset: Pairs
     device: torch.device
     seed: int  # of the call
-    attack: Mapping[str, Any]  # options of `attacks_on`
+    attacks: str  # which, see `ATTACK_SETS`
+    attack: Mapping[str, Any]  # options of these attacks
     measure: Mapping[str, Any]  # options of `attacked_errors`
     fresh: int  # draws that measure an attacked error
     drawn: Mapping[str, Any]  # `values` and `grid` of `noisy_reconstructions`
@@ -100,7 +101,8 @@ class _Attacker:
         generator = torch.Generator(self.device).manual_seed(seed % 2**31)
         columns = {"alpha": certified.alpha.max(), "level": level, "fresh": self.fresh, "seed": seed,
                    "photo": self.dataset.fingerprint(i)}
-        attacks = attacks_on(self.models[model], sigma_g, y, x, radius, generator=generator, **self.attack)
+        attacks = ATTACK_SETS[self.attacks](self.models[model], sigma_g, y, x, radius, generator=generator,
+                                            **self.attack)
         made: list[dict] = []
         for j, (attack, z) in enumerate(attacks):
             if (far := float((z - y).norm())) > radius * (1 + 1e-4):
@@ -165,6 +167,7 @@ def violations(
     fresh: int = 200,  # draws, unseen by the attacker, that measure an attacked error
     draws: int = 50,  # of the deployed estimators, as certified
     means: Sequence[int] = (1,),  # as certified
+    attacks: str = "usual",  # which ones: "usual", or "strong", those that were found later
     steps: int = 50,  # of the attacks by gradient
     attack_k: int = 16,  # draws inside the attacks on g
     out: str | Path | None = None,  # CSV that collects the rows; rerun with the same file to resume
@@ -173,6 +176,7 @@ def violations(
     grid: float | None = None,  # as certified
 ):  # -> DataFrame, one row for each image, sigma_g, radius, attack and estimator
     "Attack what was certified, and compare."
+    if attacks not in ATTACK_SETS: raise ValueError(f"attacks must be usual or strong, got {attacks!r}")
     models = named(models)
     names = set(dataset.names) if images is None else {dataset.names[i] for i in images}
     frame = _to_attack(frame, models, names, ratios)
@@ -182,14 +186,15 @@ def violations(
     _same_models(frame, weights)
     _same_photographs(frame, dataset, photos)
     _same_range(frame, values, grid)
-    attack = {"steps": steps, "attack_k": attack_k}
+    attack: dict[str, Any] = {"steps": steps, "attack_k": attack_k}
     measure = {"draws": draws, "means": list(means)}
     known: dict[str, Any] = {"weights": weights, "photos": photos,
              "partly": {f"model {name}": model_settings(model) for name, model in models.items()}}
-    settings = {"fresh": fresh, **measure, **attack, "seed": seed,
+    kind = {} if attacks == "usual" else {"attacks": attacks}
+    settings = {"fresh": fresh, **measure, **attack, **kind, "seed": seed,
                 **about_pairs(dataset), **range_and_grid(values, grid)}
     drawn = {"values": values, "grid": grid}
-    work = _Attacker(models, weights, dataset, team.device, seed, attack, measure, fresh, drawn)
+    work = _Attacker(models, weights, dataset, team.device, seed, attacks, attack, measure, fresh, drawn)
     with Table(out, ATTACKED, team=team, settings=settings, **known) as table, kept_memory():
         _attack_missing(work, frame, table)
     return table.frame(frame[_RADIUS].itertuples(index=False, name=None), by=_RADIUS)

@@ -63,7 +63,8 @@ _RULES = (
     SCALE_RULE, *OWN_RULES,
     Rule("split", lambda o: bool(o["data"]) and not Path(o["data"]).is_file(),
          "names a part of a folder of photographs; give --data with a folder"),
-    Rule("steps", lambda o: o["attack_images"] > 0, "counts the steps of an attack; give --attack_images"))
+    Rule("steps", lambda o: o["attack_images"] > 0, "counts the steps of an attack; give --attack_images"),
+    Rule("attacks", lambda o: o["attack_images"] > 0, "chooses attacks; give --attack_images"))
 
 # %% ../../nbs/commands/07_certify.ipynb #1dc5fb9d
 @with_rules(*_RULES)
@@ -99,6 +100,7 @@ def rs_sr_certify(
     # attack the first so many too, at 0.5, 1 and 2 sigma_g; rows in the CSV whose name ends in _attacked
     attack_images: int = 0,
     steps: int = 50,  # steps of these attacks
+    attacks: str = "usual",  # which: usual, or strong, the homotopy, the ensemble and more
     keep: store_true = False,  # keep the losses of all draws, so that other radii cost no draws
     # bits a value of files that do not say their depth, such as 12; not given: as the file says
     depth: int | None = None,
@@ -117,21 +119,20 @@ def rs_sr_certify(
     reach = _radii(radii)
     at_least(1, k=k, draws=draws, steps=steps)
     at_least(0, images=images, attack_images=attack_images, seed=seed)
-    drawn: dict[str, Any] = dict(grid=grid, values=_range(values))
     sizes = [int(b) for b in parse_numbers(means, "means", low=1, whole=True)]
+    drawn: dict[str, Any] = dict(grid=grid, values=_range(values), draws=draws, means=sizes, seed=seed)
     operator, size = chosen_physics(physics, scale), parse_crop(crop)
-    networks, units = chosen_networks(models, model, value_range, operator, any_physics)
-    networks = {name: network.to(where) for name, network in networks.items()}
+    networks, units = chosen_networks(models, model, value_range, operator, any_physics, where)
     levels = _trained(networks) if sigma_g == "trained" else parse_numbers(sigma_g, "sigma_g", low=0)
     with tempfile.TemporaryDirectory() as folder:
         photos, cache = _photographs(data, folder), folder if data and Path(data).is_file() else None
         dataset = PairDataset(photos, operator, size, split=split or None, cache_dir=cache, depth=depth,
                               normalization=units)
         chosen = range(len(dataset))[:images or None]
-        frame = certify_dataset(networks, dataset, levels, reach, k=k, alpha=alpha, draws=draws, means=sizes,
-                                with_ssim=ssim, images=chosen, out=path, keep=keep, seed=seed, **drawn)
+        frame = certify_dataset(networks, dataset, levels, reach, k=k, alpha=alpha, with_ssim=ssim,
+                                images=chosen, out=path, keep=keep, **drawn)
         if is_main_process(): print(certificate_text(frame))
-        attack = dict(images=chosen[:attack_images], draws=draws, means=sizes, steps=steps, seed=seed)
+        attack = dict(images=chosen[:attack_images], steps=steps, attacks=attacks)
         attacked = _attack(frame, networks, dataset, path, **attack, **drawn) if attack_images else None
     if is_main_process(): _say(frame, attacked, path)
 

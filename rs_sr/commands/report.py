@@ -43,6 +43,7 @@ def _given(text, name):
     "Read a list of numbers; None where none was given, without zeros where it was."
     return [v for v in parse_numbers(text, name, low=0) if v] if text else None
 
+# %% ../../nbs/commands/05_report.ipynb #6ce5d170
 def _loaded(names):
     "Load one model, with its name, or several by name."
     from rs_sr.evaluation import load_model

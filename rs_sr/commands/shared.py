@@ -309,14 +309,17 @@ def chosen_networks(
     value_range: str,  # of the images of such a network
     physics,  # operator that measures
     any_physics: bool = False,  # True: also networks that were trained for another one
+    device="cpu",  # torch.device, or its name
 ) -> tuple:  # (estimator y -> x_hat by label, Normalization of photographs)
     "Load what a command line names: networks with a record, or one of the user's own."
     from rs_sr.models import Reconstructor
     if bool(models) == bool(model):
         raise ValueError("name networks, or give --model MODULE:FUNCTION for one of your own: one of the two")
-    if models: return load_estimators(models, physics, any_physics), units_of_range("normalised")
-    units, network = units_of_range(value_range), own_network(model, "smoothing").eval()
-    return {model.partition(":")[2]: Reconstructor(physics, network).eval()}, units
+    if models: units, networks = units_of_range("normalised"), load_estimators(models, physics, any_physics)
+    else:
+        units, network = units_of_range(value_range), own_network(model, "smoothing")
+        networks = {model.partition(":")[2]: Reconstructor(physics, network).eval()}
+    return {name: network.to(device) for name, network in networks.items()}, units
 
 # %% ../../nbs/commands/00_shared.ipynb #7592f710
 def choose_device(

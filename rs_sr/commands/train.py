@@ -8,7 +8,8 @@ __all__ = ['rs_sr_train']
 # %% ../../nbs/commands/03_train.ipynb #ee7b297b
 import dataclasses
 from fastcore.script import store_true
-from .shared import OWN_RULES, Rule, at_least, own_network, say_files, units_of_range, with_rules
+from .shared import OWN_RULES, Rule, at_least, own_network, say_files, units_of_range
+from .shared import with_rules
 
 # %% ../../nbs/commands/03_train.ipynb #1374354f
 def _wanted(other, values):
@@ -67,6 +68,8 @@ def rs_sr_train(
     # what the network minimises: squared (mean squared error) or psnr (its logarithm for each photograph)
     loss: str = "squared",
     ssim_weight: float = 0.0,  # weight of 1 - SSIM in the loss, next to the mean squared error
+    # weight of the norm of the network's Jacobian in the loss, which keeps it from amplifying small changes
+    jacobian_weight: float = 0.0,
     epochs: int | None = None,  # passes over the photographs; not given: the preset's
     batch_size: int | None = None,  # photographs a step; not given: the preset's
     crop: int | None = None,  # side of the training pairs, pixels; not given: the preset's

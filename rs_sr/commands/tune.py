@@ -68,8 +68,7 @@ def rs_sr_tune(
     if metric not in ("ssim", "psnr", "mse"):
         raise ValueError(f"metric must be ssim, psnr or mse, got {metric!r}")
     operator, size = chosen_physics(physics, scale), parse_crop(crop)
-    networks, units = chosen_networks(models, model, value_range, operator, any_physics)
-    networks = {name: network.to(where) for name, network in networks.items()}
+    networks, units = chosen_networks(models, model, value_range, operator, any_physics, where)
     dataset = PairDataset(data, operator, size, split=split or None, depth=depth, normalization=units)
     frame = tune_sigma_g(networks, dataset, levels, radii, steps=steps, k=k, metric=metric,
                          drop=not all_levels,

@@ -23,6 +23,7 @@ from ..attacks import (
 from ..data import PairDataset, Pairs, SRDataset, sample_photos
 from .adapter import (
     Adapter, DeclaredPairs, checks_of, declared, determine_range, interpolation_rows)
+from .compared import Comparison
 from .findings import Measured, advice, report_figure, sentences, verdict_of
 from .jobs import Job
 from .measured import MeasuredPairs, error_factor, fitted, gain_of, linear_rows
@@ -124,6 +125,11 @@ def _unit_name(value_range) -> str:
     "Name the units of radii and levels."
     names = {"normalised": "normalised units", "pixel": "pixel units", "bytes": "grey levels"}
     return names.get(value_range, "input units") if isinstance(value_range, str) else "input units"
+
+def _opened(dataset: Any, scale: int, crop: int) -> Pairs:
+    "Open photographs for super-resolution."
+    if isinstance(dataset, Pairs): return dataset
+    return SRDataset(dataset or sample_photos("test"), scale=scale, crop=crop)
 
 # %% ../../nbs/evaluation/09_report.ipynb #4ebd9966
 class _Batch(NamedTuple):
@@ -495,10 +501,8 @@ def robustness_report(
     operator, scale, enlarged = _which(physics, dataset, scale, enlarged)
     off, note = checks_of(unchecked), ""
     pairs: Any
-    photos: Any = dataset
     if operator is None:
-        if not isinstance(photos, Pairs):
-            photos = SRDataset(photos or sample_photos("test"), scale=scale, crop=crop)
+        photos = _opened(dataset, scale, crop)
         pairs = DeclaredPairs(photos, value_range or "pixel", enlarged, channels or 3, kernel)
     else: pairs, note = _photographs(model, operator, dataset, value_range, channels, crop)
     chosen = _evenly(len(pairs), images)

@@ -40,9 +40,9 @@ __all__ = ['FIRST', 'LATER', 'LEAST', 'LONG', 'RADII', 'SECOND', 'SIGMAS_F', 'TE
            'on_range', 'on_ssim', 'on_study', 'pair_differences', 'plot_claims', 'plot_ssim', 'plot_study',
            'ssim_for_reading', 'study_curves', 'study_table', 'taken_by_the_ensemble', 'thesis_claims',
            'gains_as_shipped', 'on_reach', 'plot_reach', 'reach', 'reach_table', 'certain_table', 'certified_gains',
-           'certified_reach', 'linear_certificates', 'on_certain', 'plot_certain', 'CEILING', 'LINES', 'Hidden',
-           'ceiling_rows', 'ceiling_table', 'hidden', 'joined', 'mirrored', 'on_ceiling', 'on_networks', 'on_training',
-           'over_filter', 'plot_ceiling', 'read_ceiling']
+           'certified_reach', 'linear_certificates', 'on_strong_attacks', 'on_certain', 'plot_certain', 'CEILING',
+           'LINES', 'Hidden', 'ceiling_rows', 'ceiling_table', 'hidden', 'joined', 'mirrored', 'on_ceiling',
+           'on_networks', 'on_training', 'over_filter', 'plot_ceiling', 'read_ceiling']
 
 # %% ../../nbs/study/index.ipynb #c89f5b73
 from rs_sr.study.grid import (
@@ -122,7 +122,8 @@ from rs_sr.study.verdicts import (
 )
 from .robust import gains_as_shipped, on_reach, plot_reach, reach, reach_table
 from rs_sr.study.certain import (
-    certain_table, certified_gains, certified_reach, linear_certificates, on_certain, plot_certain,
+    certain_table, certified_gains, certified_reach, linear_certificates, on_certain,
+    on_strong_attacks, plot_certain,
 )
 from rs_sr.study.ceiling import (
     CEILING, LINES, Hidden, ceiling_rows, ceiling_table, hidden, joined, mirrored, on_ceiling, on_networks,
@@ -185,7 +186,7 @@ _all_ += [
     "on_study", "pair_differences", "plot_claims", "plot_ssim", "plot_study", "ssim_for_reading",
     "study_curves", "study_table", "taken_by_the_ensemble", "thesis_claims", "gains_as_shipped",
     "on_reach", "plot_reach", "reach", "reach_table", "certain_table", "certified_gains",
-    "certified_reach", "linear_certificates", "on_certain", "plot_certain",
+    "certified_reach", "linear_certificates", "on_strong_attacks", "on_certain", "plot_certain",
 ]
 _all_ += [
     "CEILING", "LINES", "Hidden", "ceiling_rows", "ceiling_table", "hidden", "joined", "mirrored",

@@ -7,8 +7,8 @@ __all__ = ['ATTACKED', 'CHOICES', 'METHODS', 'NOISY', 'PRESETS', 'RULES', 'USED_
            'unused_settings', 'batch_indices', 'batches', 'learning_rate', 'make_network', 'perturb', 'prepare',
            'training_step', 'operator_of', 'Seen', 'is_seen_otherwise', 'seen', 'load_checkpoint', 'not_finite',
            'save_checkpoint', 'stored_settings', 'Losses', 'Run', 'RunLog', 'TrainResult', 'Workers', 'train',
-           'validate', 'export_weights', 'leaderboard_figures', 'model_card', 'write_figures', 'own_config', 'restored',
-           'store_weights', 'structure', 'tried']
+           'validate', 'export_weights', 'leaderboard_figures', 'model_card', 'write_figures', 'jacobian_norm',
+           'own_config', 'restored', 'store_weights', 'structure', 'tried']
 
 # %% ../../nbs/training/index.ipynb #f236bd15
 from .config import ATTACKED, CHOICES, METHODS, NOISY, PRESETS, RULES, USED_WHEN
@@ -16,6 +16,7 @@ from .config import Rule, TrainConfig, check_settings, operator_of, unused_setti
 from .step import batch_indices, batches, learning_rate, make_network, perturb, prepare
 from .step import Seen, is_seen_otherwise, seen, training_step
 from .checkpoint import load_checkpoint, not_finite, save_checkpoint, stored_settings
+from .jacobian import jacobian_norm
 from .loop import Losses, Run, RunLog, TrainResult, Workers, train, validate
 from .model_card import export_weights, leaderboard_figures, model_card, write_figures
 from .own_network import own_config, restored, store_weights, structure, tried
@@ -29,5 +30,5 @@ _all_ = [
     "load_checkpoint", "not_finite", "save_checkpoint", "stored_settings",
     "Losses", "Run", "RunLog", "TrainResult", "Workers", "train", "validate",
     "export_weights", "leaderboard_figures", "model_card", "write_figures",
-    "own_config", "restored", "store_weights", "structure", "tried",
+    "jacobian_norm", "own_config", "restored", "store_weights", "structure", "tried",
 ]

@@ -58,7 +58,7 @@ RULES = (
     *(_one_of(name, allowed) for name, allowed in CHOICES.items()),
     *map(_positive, ("epochs", "batch_size", "crop", "scale", "attack_steps", "learning_rate")),
     *map(_positive, ("channels", "blocks")),
-    *map(_not_negative, ("sigma_f", "eps_rel", "ssim_weight")),
+    *map(_not_negative, ("sigma_f", "eps_rel", "ssim_weight", "jacobian_weight")),
     Rule("sigma_low", _is_low_level, "lie between 0 and sigma_f ({sigma_f})"),
     Rule("eps_low", _is_low_radius, "be positive and at most eps_rel ({eps_rel})"),
     Rule("attack_start", _can_start, "be random or measurement, unless attack is homotopy ({attack})"),
@@ -74,9 +74,14 @@ def check_settings(
         if not rule.holds(value, config):
             raise ValueError(f"{rule.name} must {rule.text.format(**vars(config))}, got {value!r}")
 
+# %% ../../nbs/training/01_config.ipynb #8dc0190a
+class _Checked:
+    "Settings that are checked as soon as they are made."
+    def __post_init__(self): _completed(self)
+
 # %% ../../nbs/training/01_config.ipynb #d18bab3a
 @dataclass(frozen=True)
-class TrainConfig:
+class TrainConfig(_Checked):
     "Everything that determines a training run."
     # folder of photographs, or of the ImageNet-mini layout (then train/ is used and val/ validates)
     data: str
@@ -105,6 +110,8 @@ class TrainConfig:
     loss: str = "squared"
     # weight of 1 - SSIM in the loss, next to the error; 0: the error alone
     ssim_weight: float = 0.0
+    # weight of the largest singular value of the network's Jacobian, in model units, in the loss; 0: none
+    jacobian_weight: float = 0.0
     epochs: int = 30  # passes over the photographs
     batch_size: int = 32  # photographs a step, over all processes
     crop: int = 96  # side of the training pairs, pixels; a multiple of 16 saves padding
@@ -131,8 +138,6 @@ class TrainConfig:
     compile: bool = False
     checkpoint_seconds: float = 60  # time between checkpoints
     validations: int = 20  # how often to validate during the run
-
-    def __post_init__(self): _completed(self)
 
 # %% ../../nbs/training/01_config.ipynb #a344bec6
 def operator_of(

@@ -22,6 +22,7 @@ from ..models import EDSR, Pretrained, UNetSR, load_network
 from ..physics import eps_from_rel, project_onto_range, to_image
 from ..smoothing import SmoothedModel
 from .config import ATTACKED, NOISY, TrainConfig, operator_of
+from .jacobian import jacobian_norm
 
 # %% ../../nbs/training/02_step.ipynb #56c7b96d
 @lru_cache(2)
@@ -222,6 +223,8 @@ def training_step(
     with _bf16(y, config.mixed_precision): x_hat = model(y)
     loss = _error(config, x_hat.float(), target)
     if config.ssim_weight: loss = loss + config.ssim_weight * ssim_loss()(x_hat, target).mean()
+    if config.jacobian_weight:
+        loss = loss + config.jacobian_weight * jacobian_norm(net, y, generator=generator).mean()
     loss.backward()
     optimizer.step()
     return loss.detach()
