@@ -174,7 +174,7 @@ def scale_of(
     return 4 if "-x4-" in network else 2
 
 def benchmark_network(
-    # name of shipped weights, after "projection " with a projection in front of the network; or one of `LINEAR`
+    # name of shipped weights, after "projection " with a projection in front of it; or one of `LINEAR`
     network: str,
 ) -> nn.Module:
     "Load a network of the benchmark."
