@@ -458,7 +458,8 @@ def _compared(model: Mapping[str, Callable], name: str, out: Any, **options: Any
     if out is not None:
         weights = {key: _identity(f) for key, f in model.items()}
         refuse_other_report(out, {"name": ", ".join(model)}, weights)
-    found = Comparison({key: robustness_report(f, name=key, **options) for key, f in model.items()})
+    reports: dict[str, Any] = {key: robustness_report(f, name=key, **options) for key, f in model.items()}
+    found = Comparison(reports)
     if out is not None: found.save(out)
     return found
 

@@ -96,15 +96,17 @@ def certain_table(
 
 # %% ../../nbs/study/19_certain.ipynb #62f0c81a
 def on_strong_attacks(
-    triples,  # DataFrame: image, radius, attack, margin (dB), violated
-) -> str:  # Markdown: two sentences
+    triples,  # DataFrame: certificate, image, radius, attack, margin (dB), violated
+) -> str:  # Markdown: a sentence, and one for each kind of certificate
     "Say whether the strongest attacks broke a certificate."
-    counts = triples[["image", "radius", "attack"]].nunique()
-    broken, closest = int(triples.violated.sum()), triples.loc[triples.margin.idxmin()]
-    said = f"broke {broken} of them" if broken else "broke none"
-    return (f"**The strongest attacks {said}**: {len(triples):,} triples, {counts.image} photographs, "
-            f"{counts.radius} radii and {counts.attack} attacks. The smallest margin, of *{closest.attack}*, "
-            f"is {closest.margin:.2f} dB; the mean of the smallest margins {triples.margin.mean():.2f} dB.")
+    broken, said = int(triples.violated.sum()), []
+    for kind, rows in triples.groupby("certificate", sort=False):
+        counts = rows[["image", "attack"]].nunique()
+        nearest = rows.loc[rows.margin.idxmin()]
+        said.append(f"Of the {kind}, {len(rows):,} triples ({counts.image} photographs, "
+                    f"{counts.attack} attacks): the smallest margin is {nearest.margin:.2f} dB, by *{nearest.attack}*.")
+    verdict = f"broke {broken} of" if broken else "broke none of"
+    return f"**The strongest attacks {verdict} {len(triples):,} certificates.** {' '.join(said)}"
 
 # %% ../../nbs/study/19_certain.ipynb #d78d8286
 def plot_certain(
