@@ -222,12 +222,12 @@ class _Race:
     def __init__(self, board: _Board, starts: Sequence[_Start], steps: int, share: float):
         self.board, self.search = board, board.search
         self.names, self.steps = [start.name for start in starts], steps
-        y, radius, norm = self.search.y, self.search.radius, self.search.norm
+        y, radius = self.search.y, self.search.radius
+        def inside(e, plan): return project(e, plan.radius(0, radius), self.search.norm)
         # of each lane; from the first halt on, all balls and so all plans are alike
         self.plans = [Shrinking(steps, start.widen, share) for start in starts]
         # where they are, a lane each
-        self.at = [Walk(project(s.z - y, plan.radius(0, radius), norm), torch.zeros_like(y))
-                   for s, plan in zip(starts, self.plans)]
+        self.at = [Walk(inside(s.z - y, plan), torch.zeros_like(y)) for s, plan in zip(starts, self.plans)]
         # which run is in a lane, (lanes, B)
         self.who = torch.arange(len(starts), device=y.device)[:, None].repeat(1, len(y))
         self.best = [Worst(y) for _ in starts]  # of each run, by name
