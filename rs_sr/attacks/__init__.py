@@ -5,18 +5,19 @@
 # %% auto #0
 __all__ = ['ATTACKS', 'MEMBERS', 'Worst', 'ascend', 'check_attack', 'GradientError', 'inside_ball', 'needs_gradients', 'norms',
            'pick', 'project', 'radius_of', 'random_in_ball', 'checked_loss', 'clamped_error', 'region_error',
-           'squared_error', 'ssim_loss', 'towards', 'Iterate', 'cosine_steps', 'pgd', 'slope_of', 'step_sizes', 'visit',
-           'warn_if_flat', 'without_attack', 'apgd', 'checkpoints', 'Shrinking', 'Walk', 'along', 'climb', 'homotopy',
-           'power_ascent', 'Basis', 'basis_of', 'erase', 'amplified', 'equalise', 'square_attack', 'random_direction',
-           'smooth_pgd', 'top_singular_direction', 'Attacked', 'attack_ensemble', 'has_gradient']
+           'squared_error', 'ssim_loss', 'towards', 'EARLY', 'Iterate', 'cosine_steps', 'early_steps', 'pgd',
+           'slope_of', 'step_sizes', 'visit', 'warn_if_flat', 'without_attack', 'apgd', 'checkpoints', 'Shrinking',
+           'Walk', 'along', 'climb', 'homotopy', 'power_ascent', 'Basis', 'basis_of', 'erase', 'amplified', 'equalise',
+           'square_attack', 'random_direction', 'smooth_pgd', 'top_singular_direction', 'Attacked', 'attack_ensemble',
+           'has_gradient']
 
 # %% ../../nbs/attacks/index.ipynb #d167bd54
 from .names import ATTACKS, MEMBERS
 from .ball import (Worst, ascend, check_attack, GradientError, inside_ball, needs_gradients,
                                 norms, pick, project, radius_of, random_in_ball)
 from .losses import checked_loss, clamped_error, region_error, squared_error, ssim_loss, towards
-from .gradient import (Iterate, cosine_steps, pgd, slope_of, step_sizes, visit, warn_if_flat,
-                                    without_attack)
+from .gradient import (EARLY, Iterate, cosine_steps, early_steps, pgd, slope_of, step_sizes,
+                                    visit, warn_if_flat, without_attack)
 from .adaptive import apgd, checkpoints
 from .homotopy import Shrinking, Walk, along, climb, homotopy, power_ascent
 from .erasure import Basis, basis_of, erase
@@ -29,7 +30,7 @@ _all_ = ["ATTACKS", "MEMBERS", "Worst", "ascend", "check_attack", "GradientError
          "needs_gradients", "norms", "pick", "project",
          "radius_of", "random_in_ball",
          "checked_loss", "clamped_error", "region_error", "squared_error", "ssim_loss", "towards",
-         "Iterate", "cosine_steps", "pgd", "slope_of", "step_sizes", "visit",
+         "EARLY", "Iterate", "cosine_steps", "early_steps", "pgd", "slope_of", "step_sizes", "visit",
          "warn_if_flat", "without_attack", "apgd", "checkpoints",
          "Shrinking", "Walk", "along", "climb", "homotopy", "power_ascent", "Basis", "basis_of", "erase",
          "amplified", "equalise", "square_attack",

@@ -23,7 +23,7 @@ from .homotopy import Shrinking, Walk, climb, homotopy
 from .losses import checked_loss, squared_error
 from .smoothed import random_direction, smooth_pgd
 from ..physics import LinearPhysics
-from ..runtime import frozen, output_of
+from ..runtime import frozen, in_bf16, output_of
 from ..smoothing import MedianSmoothed, SmoothedModel
 
 # %% ../../nbs/attacks/09_ensemble.ipynb #6630348b
@@ -380,7 +380,7 @@ def attack_ensemble(
     physics = _physics_of(model) if physics is None else physics
     search = _Search(model, y, x, radius, loss or squared_error, rng, physics, norm)
     board = _Board(search, judging)
-    with _fork(y):
+    with _fork(y), in_bf16(y, False):  # reference numbers are float32 throughout
         torch.manual_seed(searching)  # for models that draw their own noise
         seen = has_gradient(model.base if isinstance(model, SmoothedModel) else model, y)
         if radius.any(): _members(board, passes, surrogates, seen)

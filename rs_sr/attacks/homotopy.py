@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from .ball import (Worst, ascend, check_attack, inside_ball, needs_gradients, norms,
                                 project, radius_of)
-from .gradient import visit, warn_if_flat, without_attack
+from .gradient import early_steps, visit, warn_if_flat, without_attack
 from .losses import checked_loss
 from ..runtime import frozen
 
@@ -75,15 +75,16 @@ def climb(
     steps: Iterable[int],  # which steps of the plan
     worst: Worst,  # is offered the iterates `e` that lie in the last ball, with the outputs `x_hat`
     norm: float = 2,  # 2 or math.inf
+    early: int = 0,  # steps of the plan that are taken in 16 bits, without an offer: see `early_steps`
 ) -> Walk:  # after these steps
     "Take some steps of a homotopy."
     e, direction = walk
     for step in steps:
-        here = visit(model, y, e, x, loss)
+        here = visit(model, y, e, x, loss, low=step < early)
         if step == 0: warn_if_flat(here.gradient)
         now, then = plan.radius(step, radius), plan.radius(step + 1, radius)
         if not (wide := plan.wide(step)):
-            worst.offer(here.loss, e=e, x_hat=here.x_hat)
+            if step >= early: worst.offer(here.loss, e=e, x_hat=here.x_hat)
             direction = plan.momentum * direction + along(here.gradient, e, norm)
         e = ascend(e, here.gradient if wide else direction, plan.size(step) * now, then, norm)
     return Walk(e, direction)
@@ -122,10 +123,10 @@ def homotopy(
     "Maximise the loss of `model` over a ball that shrinks to the one that was asked for."
     check_attack(y, x, eps, steps=steps, norm=norm, start=start)
     if not (torch.as_tensor(widen) >= 1).all(): raise ValueError(f"widen must be at least 1, got {widen}")
-    plan = Shrinking(steps, widen)
+    plan, early = Shrinking(steps, widen), early_steps(model, y, x, steps, loss)
     def walk(e, radius, checked, worst):
         begin = Walk(project(e, plan.radius(0, radius), norm), torch.zeros_like(e))
-        return climb(model, y.detach(), x, begin, radius, checked, plan, range(steps), worst, norm).e
+        return climb(model, y.detach(), x, begin, radius, checked, plan, range(steps), worst, norm, early).e
     return _worst_of_walk(walk, model, y, x, eps, norm, start, loss, return_output)
 
 # %% ../../nbs/attacks/05_homotopy.ipynb #9f2524f1

@@ -13,10 +13,10 @@ import torch
 from torch import Tensor, nn
 from .ball import (Worst, ascend, check_attack, inside_ball, needs_gradients,
                                 norms, pick, project, radius_of)
-from .gradient import cosine_steps, slope_of, step_sizes, warn_if_flat
+from .gradient import cosine_steps, early_steps, slope_of, step_sizes, warn_if_flat
 from .homotopy import Shrinking
 from .losses import checked_loss
-from ..runtime import checked_output, frozen
+from ..runtime import checked_output, frozen, in_bf16
 from ..smoothing import SmoothedModel, chunk_size, mean_over, noise_seeds
 
 # %% ../../nbs/attacks/07_smoothed.ipynb #5a819e7c
@@ -152,10 +152,12 @@ def smooth_pgd(
     judged = _judged(plan, start is None) if check else set()
     e = torch.zeros_like(y) if start is None else project(start.detach() - y, plan.radius(0, radius), norm)
     velocity, worst = torch.zeros_like(y), Worst(y)
+    early = early_steps(smoothed.base, y, x, steps, loss)
     with frozen(smoothed.base, y), torch.autocast(y.device.type, enabled=False):
         for step in range(steps):
             if step in judged: worst.offer(draws.value(y + e, x, checked), z=y + e)
-            gradient = _gradient(draws.g, y + e, x, draws.of_step(step), objective, checked)
+            with in_bf16(y, step < early):
+                gradient = _gradient(draws.g, y + e, x, draws.of_step(step), objective, checked)
             if step == 0: warn_if_flat(gradient)
             velocity = draws.fresh * momentum * velocity + gradient / norms(gradient).clamp_min(1e-30)
             e = ascend(e, velocity, size(step), plan.radius(step + 1, radius), norm)

@@ -6,10 +6,11 @@
 __all__ = ['Timing', 'count_operations', 'describe_machine', 'interleave', 'measured_peak', 'profile_operations',
            'resident_memory', 'run_python', 'summarise_pairs', 'timed', 'wait_for', 'thesis_pgd', 'thesis_smooth',
            'thesis_step', 'thesis_tune', 'LEVELS', 'Bench', 'Check', 'Comparison', 'bench_pgd', 'bench_smooth',
-           'bench_train', 'bench_tune', 'given_away', 'ROWS', 'WORKS', 'bench', 'bench_floor', 'bench_memory',
-           'bench_processes', 'bench_table', 'epoch_memory', 'ATTACKS', 'LINEAR', 'NETWORKS', 'PEERS', 'STRENGTH',
-           'AsClassifier', 'Case', 'attack_strength', 'benchmark_network', 'exact_worst_case', 'installed_peers',
-           'scale_of', 'shares', 'strength_table']
+           'bench_train', 'bench_tune', 'bench_directions', 'given_away', 'bench_certificate', 'bench_demo',
+           'bench_start', 'bench_peers', 'ROWS', 'WORKS', 'bench', 'bench_floor', 'bench_memory', 'bench_processes',
+           'bench_table', 'epoch_memory', 'ATTACKS', 'LINEAR', 'NETWORKS', 'PEERS', 'STRENGTH', 'AsClassifier', 'Case',
+           'attack_strength', 'benchmark_network', 'exact_worst_case', 'installed_peers', 'scale_of', 'shares',
+           'strength_table']
 
 # %% ../../nbs/benchmark/index.ipynb #70126ed1
 from .timing import Timing, count_operations, describe_machine, interleave, measured_peak
@@ -17,12 +18,13 @@ from .timing import profile_operations, resident_memory, run_python, summarise_p
 from .timing import wait_for
 from .thesis import thesis_pgd, thesis_smooth, thesis_step, thesis_tune
 from .jobs import LEVELS, Bench, Check, Comparison, bench_pgd, bench_smooth, bench_train
-from .jobs import bench_tune, given_away
+from .jobs import bench_directions, bench_tune, given_away
+from .whole import bench_certificate, bench_demo, bench_start
 from .run import ROWS, WORKS, bench, bench_floor, bench_memory, bench_processes, bench_table
 from .run import epoch_memory
 from .attacks import ATTACKS, LINEAR, NETWORKS, PEERS, STRENGTH, AsClassifier, Case
-from .attacks import attack_strength, benchmark_network, exact_worst_case, installed_peers
-from .attacks import scale_of, shares, strength_table
+from .attacks import attack_strength, bench_peers, benchmark_network, exact_worst_case
+from .attacks import installed_peers, scale_of, shares, strength_table
 
 # %% ../../nbs/benchmark/index.ipynb #9d089702
 _all_ = [
@@ -30,7 +32,8 @@ _all_ = [
     "resident_memory", "run_python", "summarise_pairs", "timed", "wait_for",
     "thesis_pgd", "thesis_smooth", "thesis_step", "thesis_tune",
     "LEVELS", "Bench", "Check", "Comparison", "bench_pgd", "bench_smooth", "bench_train", "bench_tune",
-    "given_away",
+    "bench_directions", "given_away",
+    "bench_certificate", "bench_demo", "bench_start", "bench_peers",
     "ROWS", "WORKS", "bench", "bench_floor", "bench_memory", "bench_processes", "bench_table", "epoch_memory",
     "ATTACKS", "LINEAR", "NETWORKS", "PEERS", "STRENGTH", "AsClassifier", "Case", "attack_strength",
     "benchmark_network", "exact_worst_case", "installed_peers", "scale_of", "shares", "strength_table",

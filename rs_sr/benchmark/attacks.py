@@ -4,24 +4,26 @@
 
 # %% auto #0
 __all__ = ['ATTACKS', 'PEERS', 'NETWORKS', 'LINEAR', 'STRENGTH', 'Case', 'AsClassifier', 'installed_peers', 'exact_worst_case',
-           'scale_of', 'benchmark_network', 'attack_strength', 'shares', 'strength_table']
+           'scale_of', 'benchmark_network', 'attack_strength', 'shares', 'strength_table', 'bench_peers']
 
 # %% ../../nbs/benchmark/05_attacks.ipynb #5b758a21
 import importlib
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 import rs_sr.attacks as attacks
-from .jobs import Bench
-from .timing import timed
+from .jobs import Bench, Check, Comparison
+from .timing import interleave, timed
 from ..data import SRDataset
 from ..metrics import mse, psnr
 from ..models import Interpolation, load_network
 from ..physics import Projection, eps_from_rel
-from ..runtime import Schema, Table, fingerprint, frozen, kept_memory, progress
+from ..runtime import (Schema, Table, fingerprint, frozen, in_bf16, kept_memory, pays_in_bf16,
+                           progress)
 
 # %% ../../nbs/benchmark/05_attacks.ipynb #c95cdbce
 class Case(NamedTuple):
@@ -272,3 +274,71 @@ def strength_table(
     named = table.rename(columns=lambda n: f"share at {n} passes").rename_axis(columns=None)
     named = named.assign(**{f"passes to {reach:.0%}": needed, "ms a pass": speed})
     return named.sort_values(named.columns[len(budgets) - 1], ascending=False)
+
+# %% ../../nbs/benchmark/05_attacks.ipynb #cf0aec11
+class _Ladder:
+    "What attacks find within growing budgets."
+    def __init__(self, case: Case, budgets: Sequence[int], ways: Mapping[str, Callable[[Case], Tensor]]):
+        self.case, self.ways = case, ways
+        self.budgets = budgets
+        self.errors: dict[tuple[str, int], Tensor] = {}  # (B,), by attack and budget
+        self.seconds: dict[tuple[str, int], float] = {}
+        for name in ways:
+            for passes in budgets: self.climb(name, passes)
+
+    def run(self, name: str, passes: int) -> Tensor:
+        "Attack once."
+        return self.ways[name](self.case._replace(passes=passes))
+
+    def climb(self, name: str, passes: int) -> None:
+        "Note what an attack finds, and how long it takes."
+        case = self.case
+        self.seconds[name, passes], z = timed(partial(self.run, name, passes), case.y.device)
+        with frozen(case.model, z), torch.no_grad():
+            self.errors[name, passes] = attacks.squared_error(case.model(z), case.x)
+
+    def share(self, name: str, passes: int) -> float:
+        "Divide a mean error by that of the worst of each photograph."
+        worst = torch.stack([*self.errors.values()]).max(0).values
+        return float(self.errors[name, passes].sum() / worst.sum())
+
+    def enough(self, name: str, reach: float) -> int:
+        "Choose the least budget that suffices, or the largest."
+        return next((n for n in self.budgets if self.share(name, n) >= reach), self.budgets[-1])
+
+# %% ../../nbs/benchmark/05_attacks.ipynb #624aa00c
+def _homotopy_fast(case: Case) -> Tensor:
+    "Attack in 16 bits where that is faster."
+    with in_bf16(case.y, pays_in_bf16(case.model, case.y)): return ATTACKS["homotopy"](case)
+
+# %% ../../nbs/benchmark/05_attacks.ipynb #a6d28b7a
+def bench_peers(
+    setup: Bench,
+    *,
+    network: str = "unet-x2-noise0.1",  # name of shipped weights, see `benchmark_network`
+    eps_rel: float = 0.05,  # relative radius
+    crop: int = 96,  # side of the photographs
+    budgets: Sequence[int] = (20, 40, 80, 160, 320),  # passes an image
+    reach: float = 0.99,  # share of the worst that is known
+    peers: Mapping[str, Callable[[Case], Tensor]] | None = None,  # None: those that are installed
+) -> list[Comparison]:  # one; none without another library
+    "Time our attack and the fastest other library to an error near the worst that is known."
+    peers = installed_peers() if peers is None else peers
+    if not peers: return []
+    model = benchmark_network(network).to(setup.device)
+    y, x = setup.pairs(setup.images, crop=crop, scale=scale_of(network))
+    case = Case(network, model, y, x, eps_from_rel(eps_rel, y), budgets[0], setup.seed)
+    ours = {"homotopy": _homotopy_fast}
+    ladder = _Ladder(case, budgets, ours | dict(peers))
+    needs = {name: ladder.enough(name, reach) for name in ladder.ways}
+    far = {name: ladder.share(name, passes) for name, passes in needs.items()}
+    # those that get there, the fastest first; else the one that comes farthest
+    there = [name for name in peers if far[name] >= reach]
+    best = min(there, key=lambda p: ladder.seconds[p, needs[p]]) if there else max(peers, key=far.__getitem__)
+    timing, _ = interleave(
+        *(partial(ladder.run, name, needs[name]) for name in (best, "homotopy")), rounds=setup.rounds,
+        device=setup.device, per=len(y), contexts=(kept_memory, kept_memory), desc="peers")
+    check = Check(f"share of the worst that {best} reaches (at least {reach})", far[best], far[best] >= reach)
+    details = {"network": network, "passes": needs, "share of the worst": far}
+    passes = (needs[best], needs["homotopy"])
+    return [Comparison("peers", f"{best}, batch {len(y)}", "ms an image", timing, check, passes, details)]

@@ -15,12 +15,14 @@ from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 import torch
-from .jobs import Bench, Check, Comparison, bench_pgd, bench_smooth, bench_train, bench_tune
+from .jobs import Bench, Check, Comparison, bench_directions, bench_pgd, bench_smooth
+from .jobs import bench_train, bench_tune
 from .timing import Timing, count_operations, describe_machine, interleave, measured_peak
 from .timing import profile_operations, resident_memory, run_python, summarise_pairs
+from .whole import bench_certificate, bench_demo, bench_start
 from ..data import SRDataset, list_photos, sample_photos
 from ..models import UNetSR
-from ..runtime import Schema, Table, Team, frozen, kept_memory, progress
+from ..runtime import Schema, Table, Team, frozen, in_bf16, kept_memory, native_bf16, progress
 
 # %% ../../nbs/benchmark/04_run.ipynb #ab56ada5
 def epoch_memory(
@@ -139,28 +141,28 @@ def _counted(f, y):
     f(y.detach().requires_grad_()).sum().backward()
 
 @contextmanager
-def _engine_form(f, y):
-    "Hold a network as the engine does: inference form, kept memory."
-    with kept_memory(), frozen(f, y): yield
+def _engine_form(f, y, low):
+    "Hold a network as the engine does: inference form, kept memory, 16 bits where they are wanted."
+    with kept_memory(), frozen(f, y), in_bf16(y, low): yield
 
 # %% ../../nbs/benchmark/04_run.ipynb #6cb04243
-def _compare_floor(setup, f, y, peak, size, call, counted):
+def _compare_floor(setup, f, y, peak, low, size, call, counted):
     "Time one kind of pass in both forms, and rate both by the floor."
-    form = partial(_engine_form, f, y)
+    form = partial(_engine_form, f, y, low)
     timing, _ = interleave(
         partial(call, f, y), partial(call, f, y), rounds=setup.rounds, device=setup.device, per=len(y),
         contexts=(nullcontext, form), settle=True, desc=size,
     )
-    with frozen(f, y):
-        operations = count_operations(partial(counted, f, y)) / len(y)
-        table = profile_operations(partial(call, f, y), setup.device)
+    with frozen(f, y): operations = count_operations(partial(counted, f, y)) / len(y)
+    with form(): table = profile_operations(partial(call, f, y), setup.device)
     floor = 1000 * operations / max(peak.values())
     check = Check("share of the measured peak, engine", floor / timing.engine)
     details = {
         "operations an image": operations, "peak, operations a second": peak, "floor, ms an image": floor,
         "share of the reference": floor / timing.reference, "profile of the engine": table,
     }
-    return Comparison("floor", f"{size}, batch {len(y)}", "ms an image", timing, check, details=details)
+    size = f"{size}, batch {len(y)}" + low * ", 16 bits"
+    return Comparison("floor", size, "ms an image", timing, check, details=details)
 
 # %% ../../nbs/benchmark/04_run.ipynb #0985d283
 def bench_floor(
@@ -169,23 +171,29 @@ def bench_floor(
     batch: int = 8,  # images
     model: str = "unet-x2-noise0.1",  # shipped weights
     crop: int = 160,  # side of the photographs
-    peak: dict[str, float] | None = None,  # from `measured_peak`; None: measure
-) -> list[Comparison]:  # two: a forward pass, and one with the gradient of the input
+    peak: dict[str, float] | None = None,  # in float32, from `measured_peak`; None: measure
+) -> list[Comparison]:  # a forward pass, and one with the gradient of the input; again in 16 bits
     "Compare the network with what the machine can do, as it is and in its inference form."
     f = UNetSR.from_pretrained(model).to(setup.device)
     y, _ = setup.pairs(batch, crop=crop)
-    peak = peak or measured_peak(setup.device)
+    peaks = [peak or measured_peak(setup.device)]
+    if native_bf16(setup.device): peaks.append(measured_peak(setup.device, dtype=torch.bfloat16))
     passes = [("forward", _forward, _forward), ("forward and backward", _with_gradient, _counted)]
-    return [_compare_floor(setup, f, y, peak, *kind) for kind in passes]
+    return [_compare_floor(setup, f, y, peak, bool(low), *kind)
+            for low, peak in enumerate(peaks) for kind in passes]
 
 # %% ../../nbs/benchmark/04_run.ipynb #bc355cce
 WORKS: dict[str, Callable] = {
     "smooth": bench_smooth,
     "pgd": bench_pgd,
+    "directions": bench_directions,
     "tune": bench_tune,
     "train": bench_train,
     "processes": bench_processes,
     "floor": bench_floor,
+    "certificate": bench_certificate,
+    "demo": bench_demo,
+    "start": bench_start,
     "memory": bench_memory,
 }
 _NUMBERS = ("reference", "engine", "ratio", "ratio_lo", "ratio_hi")

@@ -22,7 +22,7 @@ import psutil
 import torch
 from torch import nn
 import rs_sr
-from ..runtime import kept_memory, progress
+from ..runtime import kept_memory, native_bf16, progress
 
 # %% ../../nbs/benchmark/01_timing.ipynb #d4523695
 _T = TypeVar("_T")
@@ -116,12 +116,14 @@ def measured_peak(
     side: int = 2048,  # of the matrices
     picture: int = 160,  # side of the convolved pictures, 64 channels
     repeats: int = 7,  # the best one counts
+    dtype: torch.dtype = torch.float32,  # of the numbers
 ) -> dict[str, float]:  # operations a second, for each of the two
     "Measure how many operations a second the machine can do."
-    a, b = torch.randn(2, side, side, device=device)
+    a, b = torch.randn(2, side, side, device=device).to(dtype)
     conv: Any = nn.Conv2d(64, 64, 3, padding=1, bias=False).to(device)
-    conv = conv.to(memory_format=torch.channels_last)
-    z = torch.randn(4, 64, picture, picture, device=device).to(memory_format=torch.channels_last)
+    conv = conv.to(dtype, memory_format=torch.channels_last)
+    z = torch.randn(4, 64, picture, picture, device=device)
+    z = z.to(dtype, memory_format=torch.channels_last)
     def best(call):
         return min(timed(call, device)[0] for _ in range(repeats))
     product, convolution = 2 * side**3, 2 * 9 * 64 * 64 * 4 * picture**2
@@ -198,6 +200,7 @@ def describe_machine(
         "cores": os.cpu_count(),
         "threads": torch.get_num_threads(),
         "instructions": torch.backends.cpu.get_cpu_capability(),
+        "16 bits": native_bf16(device) or "none",
         "memory (GB)": round(psutil.virtual_memory().total / 1e9, 1),
         "gpu": torch.cuda.get_device_name(device) if on_gpu else None,
         "system": platform.platform(),

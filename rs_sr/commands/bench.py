@@ -10,7 +10,7 @@ from fastcore.script import store_true
 from .shared import Rule, at_least, choose_device, parse_numbers, say_files, with_rules
 
 # %% ../../nbs/commands/10_bench.ipynb #8ee34ce3
-_QUICK = "smooth,pgd,tune,train,processes,floor"  # all but memory
+_QUICK = "smooth,pgd,directions,tune,train,processes,floor,certificate,start"
 
 def _does(work):
     "Make a test: is this job among those that are asked for?"
@@ -34,7 +34,8 @@ def _strength(setup, path, crop, **listed):
       for option in ("networks", "eps_rel", "passes", "crop")),
 )
 def rs_sr_bench(
-    # jobs, separated by commas; memory needs minutes and 2.9 GB of disk; attacks is run alone
+    # jobs, separated by commas; further ones: demo; peers, with other libraries of attacks where installed;
+    # memory, which needs minutes and 2.9 GB of disk; attacks, which is run alone
     works: str = _QUICK,
     data: str = "",  # folder of photographs, or of the ImageNet-mini layout; empty: the embedded photographs
     rounds: int = 9,  # pairs of runs that are timed
@@ -52,11 +53,11 @@ def rs_sr_bench(
     crop: int = 96,  # attacks: side of the photographs' middle
 ):
     "Compare the library with the thesis's way of computing, in turns, and both with the machine's limit."
-    from rs_sr.benchmark import WORKS, Bench, bench, bench_table
+    from rs_sr.benchmark import WORKS, Bench, bench, bench_peers, bench_table
     from rs_sr.runtime import check_table_file
-    chosen = works.split(",")
-    unknown = sorted(set(chosen) - {*WORKS, "attacks"})
-    if unknown: raise ValueError(f"works must be among {', '.join(WORKS)}, attacks, got {', '.join(unknown)}")
+    jobs, chosen = {**WORKS, "peers": bench_peers}, works.split(",")
+    unknown = sorted(set(chosen) - {*jobs, "attacks"})
+    if unknown: raise ValueError(f"works must be among {', '.join(jobs)}, attacks, got {', '.join(unknown)}")
     if "attacks" in chosen and len(chosen) > 1:
         raise ValueError(f"attacks has a file of its own, got {works}; run the others in a line of their own")
     path = check_table_file(out)
@@ -66,6 +67,6 @@ def rs_sr_bench(
     if chosen == ["attacks"]:
         _strength(setup, path, crop, networks=networks, eps_rel=eps_rel, passes=passes)
         return say_files(rows=path, origin=path.with_suffix(".json"))
-    frame = bench({work: WORKS[work] for work in chosen}, setup, path)
+    frame = bench({work: jobs[work] for work in chosen}, setup, path)
     print(bench_table(frame).to_string(index=False))
     say_files(rows=path, details=path.with_suffix(".json"))

@@ -58,6 +58,14 @@ def _photographs(data, folder):
     shutil.copy(source, alone)
     return alone
 
+# %% ../../nbs/commands/07_certify.ipynb #ebcdd897
+def _in_precision(networks, precision):
+    "Give networks the precision in which they are certified."
+    from rs_sr.runtime import InBf16
+    if precision not in ("float32", "bf16"):
+        raise ValueError(f"precision must be float32 or bf16, got {precision!r}")
+    return {n: InBf16(m).eval() for n, m in networks.items()} if precision == "bf16" else networks
+
 # %% ../../nbs/commands/07_certify.ipynb #7a8cda37
 _RULES = (
     SCALE_RULE, *OWN_RULES,
@@ -109,6 +117,8 @@ def rs_sr_certify(
     grid: float | None = None,
     values: str = "0,1",  # range of the pixels, to which every output is clamped; its length is PSNR's peak
     seed: int = 0,  # seed of all draws; choose it before you see anything
+    # float32; bf16: certify the networks as they compute in 16 bits, for which the certificate then holds
+    precision: str = "float32",
     device: str = "auto",  # auto, cpu, cuda or mps
 ):
     "Certify smoothed networks against every perturbation within radii, alongside interpolation."
@@ -116,20 +126,20 @@ def rs_sr_certify(
     from rs_sr.data import PairDataset
     from rs_sr.runtime import check_table_file, is_main_process
     path, where = check_table_file(out), choose_device(device)
-    reach = _radii(radii)
     at_least(1, k=k, draws=draws, steps=steps)
     at_least(0, images=images, attack_images=attack_images, seed=seed)
-    sizes = [int(b) for b in parse_numbers(means, "means", low=1, whole=True)]
-    drawn: dict[str, Any] = dict(grid=grid, values=_range(values), draws=draws, means=sizes, seed=seed)
+    drawn: dict[str, Any] = dict(grid=grid, values=_range(values), draws=draws, seed=seed)
+    drawn["means"] = parse_numbers(means, "means", low=1, whole=True)
     operator, size = chosen_physics(physics, scale), parse_crop(crop)
     networks, units = chosen_networks(models, model, value_range, operator, any_physics, where)
+    networks = _in_precision(networks, precision)
     levels = _trained(networks) if sigma_g == "trained" else parse_numbers(sigma_g, "sigma_g", low=0)
     with tempfile.TemporaryDirectory() as folder:
         photos, cache = _photographs(data, folder), folder if data and Path(data).is_file() else None
         dataset = PairDataset(photos, operator, size, split=split or None, cache_dir=cache, depth=depth,
                               normalization=units)
         chosen = range(len(dataset))[:images or None]
-        frame = certify_dataset(networks, dataset, levels, reach, k=k, alpha=alpha, with_ssim=ssim,
+        frame = certify_dataset(networks, dataset, levels, _radii(radii), k=k, alpha=alpha, with_ssim=ssim,
                                 images=chosen, out=path, keep=keep, **drawn)
         if is_main_process(): print(certificate_text(frame))
         attack = dict(images=chosen[:attack_images], steps=steps, attacks=attacks)

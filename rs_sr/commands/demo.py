@@ -88,6 +88,7 @@ def rs_sr_demo(
     eps_rel: str = "0,0.02,0.05",
     k: int = 16,  # draws of a smoothed estimate, in antithetic pairs
     seed: int = 0,  # seed of attacks and noise
+    precision: str = "float32",  # float32; auto: 16 bits where a trial finds them faster and harmless
     device: str = "auto",  # auto, cpu, cuda or mps
 ):
     "Attack and smooth the shipped networks on the embedded photographs: a table and a figure."
@@ -104,7 +105,8 @@ def rs_sr_demo(
     chosen = [round(i * (len(dataset) - 1) / max(1, images - 1)) for i in range(images)]
     models = {n: m.to(where) for n, m in load_models(",".join(DEMO)).items()}
     levels, shown = _levels(), _shown_radius(radii)
-    common: dict[str, Any] = dict(k=k, images=chosen, out=folder/"demo.csv", seed=seed, device=where)
+    common: dict[str, Any] = dict(k=k, images=chosen, out=folder/"demo.csv", seed=seed, device=where,
+                                  precision=precision)
     frame = _measure(models, dataset, radii, levels, common)
     table = summarise(frame)
     save_table(table, folder/"table.csv")

@@ -51,7 +51,8 @@ def rs_sr_tune(
     all_levels: store_true = False,
     images: int = 0,  # only the first so many images; 0: all
     batch_size: int | None = None,  # images between two decisions; not given: 2, on a GPU 32
-    precision: str = "float32",  # float32 or bf16
+    # float32; auto: 16 bits where a trial finds them faster and harmless; bf16: the networks in 16 bits
+    precision: str = "auto",
     # bits a value of files that do not say their depth, such as 12; not given: as the file says
     depth: int | None = None,
     seed: int = 0,  # seed of attacks and noise

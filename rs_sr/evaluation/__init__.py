@@ -4,23 +4,25 @@
 
 # %% auto #0
 __all__ = ['attack_batch', 'attack_name', 'ATTACKS_TO_CHOOSE', 'Perturbed', 'reconstruct', 'smooth', 'usual_steps',
-           'attack_settings', 'check_settings', 'COLUMNS', 'Job', 'KEY', 'levels_of', 'METRICS', 'numbers', 'plan_jobs',
-           'SCHEMA', 'Interval', 'interval', 'intervals', 'paired_difference', 'SETTING', 'summarise',
-           'summarise_difference', 'verdict', 'verdicts', 'worst_case', 'evaluate', 'opened', 'Work', 'beaten',
-           'best_sigma_g', 'Race', 'THESIS_SIGMAS', 'tune_sigma_g', 'Adapter', 'declared', 'DeclaredPairs',
-           'Enlargement', 'interpolation_rows', 'load_model', 'RANGES', 'bold_where', 'refuse_other_report', 'Report',
-           'write_report', 'comparison_figure', 'Comparison', 'Measured', 'report_figure', 'sentences', 'advice',
-           'verdict_of', 'report_page', 'ReportSettings', 'robustness_report', 'CertificateTable', 'attacked_table',
-           'attacks_text', 'best_estimators', 'best_median', 'best_table', 'best_text', 'certificate_cost',
-           'certificate_rows', 'certified_difference', 'certified_table', 'compare_with_interpolation', 'cost_text',
-           'difference_table', 'grid_table', 'grid_text', 'interpolation_text', 'protocol_text', 'CHECKS', 'checks_of',
-           'COMPLEX', 'fitted', 'linear_rows', 'measured_pairs', 'MeasuredPairs', 'determine_range']
+           'attack_settings', 'check_settings', 'COLUMNS', 'Job', 'KEY', 'levels_of', 'METRICS', 'numbers',
+           'about_attacks', 'about_draws', 'begun_in', 'bf16_choices', 'plan_jobs', 'SCHEMA', 'Interval', 'interval',
+           'intervals', 'paired_difference', 'SETTING', 'summarise', 'summarise_difference', 'verdict', 'verdicts',
+           'worst_case', 'evaluate', 'opened', 'Work', 'beaten', 'best_sigma_g', 'Race', 'THESIS_SIGMAS',
+           'tune_sigma_g', 'Adapter', 'declared', 'DeclaredPairs', 'Enlargement', 'interpolation_rows', 'load_model',
+           'RANGES', 'bold_where', 'refuse_other_report', 'Report', 'write_report', 'comparison_figure', 'Comparison',
+           'Measured', 'report_figure', 'sentences', 'advice', 'verdict_of', 'report_page', 'ReportSettings',
+           'robustness_report', 'CertificateTable', 'attacked_table', 'attacks_text', 'best_estimators', 'best_median',
+           'best_table', 'best_text', 'certificate_cost', 'certificate_rows', 'certified_difference', 'certified_table',
+           'compare_with_interpolation', 'cost_text', 'difference_table', 'grid_table', 'grid_text',
+           'interpolation_text', 'protocol_text', 'CHECKS', 'checks_of', 'COMPLEX', 'fitted', 'linear_rows',
+           'measured_pairs', 'MeasuredPairs', 'determine_range']
 
 # %% ../../nbs/evaluation/index.ipynb #17442145
 from .protocol import (
     attack_batch, attack_name, ATTACKS_TO_CHOOSE, Perturbed, reconstruct, smooth, usual_steps)
 from .jobs import (
     attack_settings, check_settings, COLUMNS, Job, KEY, levels_of, METRICS, numbers, plan_jobs, SCHEMA)
+from .precision import about_attacks, about_draws, begun_in, bf16_choices
 from rs_sr.evaluation.statistics import (
     Interval, interval, intervals, paired_difference, SETTING, summarise, summarise_difference, verdict,
     verdicts, worst_case)
@@ -47,6 +49,7 @@ _all_ = [
     "attack_batch", "attack_name", "ATTACKS_TO_CHOOSE", "Perturbed", "reconstruct", "smooth",
     "usual_steps",
     "attack_settings", "check_settings", "COLUMNS", "Job", "KEY", "levels_of", "METRICS", "numbers",
+    "about_attacks", "about_draws", "begun_in", "bf16_choices",
     "plan_jobs", "SCHEMA", "Interval", "interval", "intervals", "paired_difference", "SETTING", "summarise",
     "summarise_difference", "verdict", "verdicts", "worst_case", "evaluate", "opened", "Work",
     "beaten", "best_sigma_g", "Race", "THESIS_SIGMAS", "tune_sigma_g", "Adapter", "declared",

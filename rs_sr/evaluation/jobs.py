@@ -14,7 +14,7 @@ import numpy as np
 from torch import nn
 from .protocol import attack_name, usual_steps
 from ..models import is_exact, Record, RECORD
-from ..runtime import Schema
+from ..runtime import PRECISIONS, Schema
 
 # %% ../../nbs/evaluation/01_jobs.ipynb #8eba4fab
 KEY = ["model", "image", "scale", "eps_rel", "attack", "steps", "sigma_g", "k", "seed"]
@@ -135,12 +135,12 @@ def check_settings(
     attack: str,  # "pgd", "smooth_pgd" or "ensemble"
     steps: int | None,  # of the attack
     k: int,  # draws
-    precision: str,  # "float32" or "bf16"
+    precision: str,  # one of `PRECISIONS`
 ) -> None:
     "Refuse what makes no sense."
     attack_name(None, attack, 0)
-    if precision not in ("float32", "bf16"):
-        raise ValueError(f'precision must be "float32" or "bf16", got {precision!r}')
+    if precision not in PRECISIONS:
+        raise ValueError(f"precision must be one of {', '.join(PRECISIONS)}, got {precision!r}")
     if not len(eps_rel) or not all(0 <= radius < np.inf for radius in eps_rel):
         raise ValueError(f"eps_rel needs at least one finite radius and none below 0, got {list(eps_rel)}")
     counts = (1 if steps is None else steps, k, len(images))

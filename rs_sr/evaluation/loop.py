@@ -17,12 +17,13 @@ from torch import Tensor, nn
 from ..data import measured_by, Pairs
 from .jobs import (attack_settings, check_settings, ENSEMBLE, EXACT, Job, levels_of, METRICS,
     numbers, plan_jobs, SCHEMA, whole_numbers)
+from .precision import about_attacks, about_draws, begun_in, bf16_choices
 from .protocol import attack_batch, Perturbed, reconstruct
 from ..metrics import mse, psnr, ssim
 from ..models import baselines as baselines_of
 from ..models import is_exact, record_columns
-from ..runtime import (checks_of, derive_seed, device_of, fingerprint, frozen, generator, is_foreign,
-    kept_memory, model_settings, named, progress, Table, Team, trial_of)
+from ..runtime import (checks_of, derive_seed, device_of, fingerprint, frozen, generator, in_bf16,
+    is_foreign, kept_memory, model_settings, named, progress, Table, Team, trial_of)
 
 # %% ../../nbs/evaluation/03_loop.ipynb #24d34ed2
 @dataclass
@@ -33,7 +34,8 @@ class Work:
     table: Table  # where the rows go
     weights: Mapping[str, str]  # fingerprint of each model
     attack_k: int = 4  # draws of g inside a step of an attack on it
-    precision: str = "float32"  # or "bf16"
+    precision: str = "float32"  # one of `PRECISIONS`
+    choices: dict[str, str] = field(default_factory=dict)  # what "auto" computes in 16 bits, by words
     surrogates: Mapping[str, Sequence[nn.Module]] = field(default_factory=dict)  # of each attacked model
     done: list[tuple[Job, list[int]]] = field(default_factory=list)  # pairs of job and batch, in order
 
@@ -104,15 +106,17 @@ def _scores(job: Job, work: Work, part: Sequence[int], y: Tensor, x: Tensor) -> 
     "Attack one batch of images and rate the outputs: levels x images x METRICS and `late`."
     model, normalization = work.models[job.model], work.dataset.normalization
     low = work.precision == "bf16" and not is_exact(model)
-    half = torch.autocast(y.device.type, torch.bfloat16, enabled=low)
+    def half(what): return in_bf16(y, low or work.choices.get(what, "").startswith("bf16"))
     target = normalization.to_pixels(x, clamp=True)
     seeds = [derive_seed(job.seed, i, bits=32) for i in part]
-    with half: attacked, output, late = _attacked(job, work, part, y, x)
+    with half(about_attacks(job)): attacked, output, late = _attacked(job, work, part, y, x)
+    if low: output = None  # which attacks compute in float32
     if late is None: late = torch.full((len(y),), torch.nan, device=y.device)
     found = []
     for sigma_g in job.sigma_g:
         if output is None or sigma_g:
-            with half: pixels = reconstruct(model, attacked, sigma_g, job.k, normalization, seeds)
+            with half(about_draws(job, sigma_g)):
+                pixels = reconstruct(model, attacked, sigma_g, job.k, normalization, seeds)
         else: pixels = normalization.to_pixels(output.float(), clamp=True)
         found.append(torch.stack([mse(pixels, target), psnr(pixels, target), ssim(pixels, target), late], 1))
     return torch.stack(found).tolist()
@@ -189,7 +193,7 @@ def opened(
     jobs: Sequence[Job],  # what will be computed
     device: str | torch.device | None = None,  # None: where the models are
     attack_k: int = 4,  # draws of g inside a step of an attack on it
-    precision: str = "float32",  # or "bf16"; the same for all rows of a file
+    precision: str = "float32",  # one of `PRECISIONS`, the same for all rows of a file
     surrogates: Mapping[str, Sequence[nn.Module]] | None = None,  # of each attacked model
     batch_size: int | None = None,  # images in a batch; None: what is usual
     usual: tuple[int, int] = (4, 64),  # batch size on a CPU and on a GPU
@@ -197,6 +201,7 @@ def opened(
 ) -> Iterator[tuple[Work, list[list[int]]]]:  # and the images, cut into batches
     "Hold open what a call needs."
     team, helpers = Team(device_of(models, device)), surrogates or {}
+    precision = begun_in(out, precision)
     off = checks_of(unchecked, CHECKS_OF_TABLES)
     size = _batch_size(usual[team.device.type != "cpu"] if batch_size is None else batch_size)
     if max(images) >= len(dataset):
@@ -208,7 +213,12 @@ def opened(
         for name, model in models.items():
             held.enter_context(frozen(model, one))
             _try(name, model, one, size > 1 or any(any(job.sigma_g) for job in jobs), off)
-        work = Work(models, dataset, table, table.marks["weights"], attack_k, precision, helpers)
+        work = Work(models, dataset, table, table.marks["weights"], attack_k, precision, surrogates=helpers)
+        if precision == "auto":
+            units = dataset.normalization
+            mine = {} if team.rank else bf16_choices(models, jobs, one, units, table.known)
+            work.choices = team.first(mine)
+            table.common["partly"] |= work.choices
         yield work, dataset.parts(images, size)
 
 # %% ../../nbs/evaluation/03_loop.ipynb #f7a945a9
@@ -238,7 +248,7 @@ def evaluate(
     images: Sequence[int] | None = None,  # which images; None: all
     out: str | Path | None = None,  # CSV that collects the rows; rerun with the same file to resume
     batch_size: int | None = None,  # images attacked at a time; None: 4, on a GPU 64
-    # "float32", or "bf16": networks in bfloat16, for GPUs; losses, sums and metrics stay in float32
+    # "float32"; "auto": bfloat16 where it is faster and harmless; "bf16": tables of the networks in bfloat16
     precision: str = "float32",
     seed: int = 0,  # of random starts and smoothing noise
     device: str | torch.device | None = None,  # None: where the models are

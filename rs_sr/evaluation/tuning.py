@@ -64,7 +64,7 @@ def tune_sigma_g(
     error: float = 1e-3,  # probability alpha that one comparison drops the better level
     out: str | Path | None = None,  # CSV that collects the rows
     batch_size: int | None = None,  # images between two decisions; None: 2, on a GPU 32
-    precision: str = "float32",  # "float32" or "bf16"
+    precision: str = "float32",  # or "auto" or "bf16", see `evaluate`
     seed: int = 0,  # of the order of images, random starts and noise
     # checks of foreign models to leave out, "memory", "batch" or "all"; the file then says so
     unchecked: str | Sequence[str] = (),

@@ -8,7 +8,8 @@ __all__ = ['device_of', 'named', 'frozen', 'inference_copy', 'modules_in', 'outs
            'progress', 'Team', 'atomic', 'callable_settings', 'check_folder', 'check_table_file', 'checksum',
            'content_of', 'fingerprint', 'is_foreign', 'locked', 'model_settings', 'provenance', 'remove_drafts',
            'remove_if_empty', 'turn', 'writing', 'read_frame', 'read_rows', 'Schema', 'write_rows', 'Table',
-           'checked_output', 'checked_values', 'output_of', 'CHECKS', 'checks_of', 'Trial', 'trial_of']
+           'checked_output', 'checked_values', 'output_of', 'CHECKS', 'checks_of', 'Trial', 'trial_of', 'gain_of_bf16',
+           'in_bf16', 'InBf16', 'native_bf16', 'pays_in_bf16', 'PRECISIONS']
 
 # %% ../../nbs/runtime/index.ipynb #2a3d806b
 from .arguments import device_of, named
@@ -23,6 +24,8 @@ from .rows import read_frame, read_rows, Schema, write_rows
 from .table import Table
 from .outputs import checked_output, checked_values, output_of
 from .trial import CHECKS, checks_of, Trial, trial_of
+from .precision import (
+    gain_of_bf16, in_bf16, InBf16, native_bf16, pays_in_bf16, PRECISIONS)
 
 # %% ../../nbs/runtime/index.ipynb #64eb96c9
 _all_ = [
@@ -34,4 +37,5 @@ _all_ = [
     "provenance",
     "remove_drafts", "remove_if_empty", "turn", "writing", "read_frame", "read_rows", "Schema", "write_rows",
     "Table", "checked_output", "checked_values", "output_of", "CHECKS",
-    "checks_of", "Trial", "trial_of"]
+    "checks_of", "Trial", "trial_of", "gain_of_bf16", "in_bf16", "InBf16", "native_bf16", "pays_in_bf16",
+    "PRECISIONS"]

@@ -111,9 +111,10 @@ def _gap(a: Tensor, b: Tensor) -> float:
     a, b = a.double(), b.double()
     return float((a - b).abs().max() / b.abs().max().clamp_min(1e-6))
 
-def _limits(output: Tensor) -> tuple[float, float]:
+def _limits(output: Tensor, low: bool) -> tuple[float, float]:
     "Choose what counts as rounding, by precision and device."
-    if output.dtype in (torch.float16, torch.bfloat16) or torch.is_autocast_enabled(output.device.type):
+    low = low or output.dtype in (torch.float16, torch.bfloat16)
+    if low or torch.is_autocast_enabled(output.device.type):
         return 1e-3, 5e-2
     return (1e-5, 1e-3) if output.device.type == "cpu" else (1e-4, 5e-3)
 
@@ -133,7 +134,8 @@ def trial_of(
         memory, randomness = max(_gap(again, first), _gap(later, first)), _gap(redrawn, later)
         among = run(torch.cat([other, one, other]))[1:2]
         alone = run(one)
-    limits = _limits(first)
+    low = any(getattr(m, "precision", "") == "bf16" for m in modules_in(model))  # see `InBf16`
+    limits = _limits(first, low)
     plain = memory <= limits[0] and randomness <= limits[0]
     batch = _gap(among, alone) if plain else 0.0
     return Trial(memory, randomness, batch, limits, run.writes, run.finite, training)

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['Draws', 'base_output', 'chunk_size', 'noise_seeds', 'noisy_outputs', 'on_grid', 'seeded_noise', 'Estimate',
            'mean_and_error', 'mean_over', 'until_accurate', 'wide_dtype', 'SmoothedModel', 'MedianSmoothed', 'center',
-           'geometric_median']
+           'geometric_median', 'MeanRounding', 'rounding_of_mean', 'tol_in_bf16']
 
 # %% ../../nbs/smoothing/index.ipynb #81d2d332
 from .draws import (
@@ -13,8 +13,10 @@ from .draws import (
 from .mean import Estimate, mean_and_error, mean_over, until_accurate, wide_dtype
 from .smoothed import SmoothedModel
 from .medians import MedianSmoothed, center, geometric_median
+from .rounding import MeanRounding, rounding_of_mean, tol_in_bf16
 
 # %% ../../nbs/smoothing/index.ipynb #b64b199c
 _all_ = ["Draws", "base_output", "chunk_size", "noise_seeds", "noisy_outputs", "on_grid", "seeded_noise",
          "Estimate", "mean_and_error", "mean_over", "until_accurate", "wide_dtype",
-         "SmoothedModel", "MedianSmoothed", "center", "geometric_median"]
+         "SmoothedModel", "MedianSmoothed", "center", "geometric_median",
+         "MeanRounding", "rounding_of_mean", "tol_in_bf16"]

@@ -131,7 +131,7 @@ class TrainConfig(_Checked):
     init: str | None = None  # weights to start from (name or folder); None: random
     seed: int = 0  # of initialisation, order, crops and noise
     mixed_precision: str = "no"  # "no" or "bf16"; of the training pass
-    # "no", or "bf16" where the attack's gradient keeps its direction (cosine above 0.99, tried at each step)
+    # "no", or "bf16" where the attack's gradient keeps its direction (cosine above 0.9, tried at each step)
     attack_precision: str = "no"
     # True: torch.compile of the training pass, about a minute at the start, then shorter steps;
     # the benchmark says by how much. Attacks stay as they are
