@@ -9,6 +9,7 @@ __all__ = ['BoundedResidual', 'Reach', 'reach_of', 'certify_bounded']
 import math
 from collections.abc import Sequence
 from typing import NamedTuple
+import numpy as np
 import torch
 from torch import Tensor, nn
 from .bounds import check_settings, max_certifiable_radius, tail_band
