@@ -36,7 +36,7 @@ def speaking_svg(
     import matplotlib.pyplot as plt
     out = io.StringIO()
     with reading_style(), plt.rc_context(_SAVING):
-        figure.canvas.draw()
+        figure.draw_without_rendering()
         figure.set_layout_engine("none")  # saving would move things a little
         box = figure.get_tightbbox().padded(0.05)
         circles = _circles(figure.tips, box, figure.dpi)

@@ -19,6 +19,7 @@ from ..data import SRDataset
 from ..evaluation import bold_where, evaluate, paired_difference, summarise
 from ..models import layer_names, stacked
 from ..smoothing import MedianSmoothed, SmoothedModel
+from .words import in_words
 
 # %% ../../nbs/study/08_leaderboard.ipynb #db54ed7d
 @dataclass(frozen=True)
@@ -199,18 +200,21 @@ def described_table(
 # %% ../../nbs/study/08_leaderboard.ipynb #959063b6
 def certifiable(
     defences: Sequence[Defence],
-    smallest: float,  # l2 radius of the smallest attack of the tables
+    smallest: float,  # eps_rel of the smallest attack of the tables
+    d: int,  # elements of one measurement, which make an l2 radius of it
     draws: int = 10_000,
     alpha: float = 1e-3,  # probability of error
 ) -> str:  # Markdown
     "Say how far certificates of the smoothed lines could reach at most."
-    reach = {d.name: max_certifiable_radius(draws, alpha, d.sigma_g) for d in defences if d.sigma_g}
-    inside = [name for name, radius in reach.items() if radius >= smallest]
+    reach = {line.name: max_certifiable_radius(draws, alpha, line.sigma_g) / d**0.5
+             for line in defences if line.sigma_g}
+    inside = [in_words(name) for name, radius in reach.items() if radius >= smallest]
     far = max(reach, key=reach.__getitem__)
     found = f"{', '.join(inside)} could be certified there"
-    if not inside: found = "no line is certified in any column"
-    return (f"With {draws:,} draws and a probability of error of {alpha:g}, the farthest is "
-            f"{reach[far]:.2f} ({far}); the smallest attack has the radius {smallest:.2f}. So {found}.")
+    if not inside: found = "smoothing certifies no line in any column"
+    return (f"With {draws:,} draws and a probability of error of {alpha:g}, the certificates of smoothing end "
+            f"before eps_rel {reach[far]:.2g}, at best (*{in_words(far)}*); the smallest attack here has "
+            f"{smallest:g}. So {found}.")
 
 # %% ../../nbs/study/08_leaderboard.ipynb #2b7112ed
 def how_measured(

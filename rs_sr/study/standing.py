@@ -83,20 +83,26 @@ def attacked_everywhere(
 # %% ../../nbs/study/15_standing.ipynb #bab89318
 def on_board(
     frame,  # DataFrame from `read_board`
-) -> str:  # Markdown: two sentences
-    "Say which defences are better than doing nothing."
+) -> str:  # Markdown: two or three sentences
+    "Say which defences are better than doing nothing, and up to which radius."
     gains = board_gains(frame)
     names = attacked_everywhere(gains, networks_of(frame))
-    sure, mean = always_above(gains, names), always_above(gains, names, "mean")
-    found = (f"**{len(sure)} of {len(names)} defences stay above bilinear interpolation at every radius** of "
+    radii = sorted(r for r in gains.index.unique("eps_rel") if r > 0)
+    within = {end: gains.query("eps_rel <= @end") for end in radii}
+    last = max((end for end in radii if always_above(within[end], names)), default=0.0)
+    sure = always_above(within[last], names) if last else []
+    where = f"every radius up to {last:g}" if 0 < last < radii[-1] else "every radius"
+    stay, first = ("stays", "it") if len(sure) == 1 else ("stay", "the best of them")
+    found = (f"**{len(sure)} of {len(names)} defences {stay} above bilinear interpolation at {where}** of "
              "the strongest attack we know")
     if sure:
-        row = Interval(*gains.loc[sure[0]].query("eps_rel > 0").sort_values("mean").iloc[0])
-        found += (f": {_listed(sure)}; the best of them is ahead by "
+        row = _weakest(within[last].loc[sure[0]])
+        found += (f": {_listed(sure)}; {first} is ahead by "
                   f"{row.mean:.2f} dB [{row.lo:.2f}, {row.hi:.2f}] at its weakest radius")
-    elif mean: found += f", but in the mean {_listed(mean)}"
-    return f"{found}. {_on_undefended(gains, frame)}"
+    beyond = [_on_beyond(gains, names, r) for r in radii if r > last] if sure else []
+    return " ".join([f"{found}.", *beyond, _on_undefended(gains, frame)])
 
+# %% ../../nbs/study/15_standing.ipynb #299a27ab
 def _listed(names: Sequence[str]) -> str:
     "Write names in italics."
     return ", ".join(f"*{in_words(name)}*" for name in names)
@@ -110,6 +116,17 @@ def _on_undefended(gains, frame) -> str:
     if lost.empty: return "The undefended network is nowhere below it."
     return (f"The undefended network is below it from the radius {lost.index.min():g} on, "
             f"by {-last['mean']:.1f} dB at {line.index.max():g}.")
+
+def _weakest(line) -> Interval:
+    "Find the least gain over the attacked radii."
+    return Interval(*line.query("eps_rel > 0").sort_values("mean").iloc[0])
+
+def _on_beyond(gains, names: Sequence[str], r: float) -> str:
+    "Say how the best defence stands at one radius."
+    means = gains.xs(r, level="eps_rel").loc[list(names)]
+    best = Interval(*means.loc[means["mean"].idxmax()])
+    word = "above" if best.lo > 0 else "below" if best.hi < 0 else "level with"
+    return f"At {r:g} the best is {word} it: {best.mean:+.2f} dB [{best.lo:+.2f}, {best.hi:+.2f}]."
 
 # %% ../../nbs/study/15_standing.ipynb #2b1733dc
 def best_linear(
@@ -262,7 +279,7 @@ def on_shared(
 def plot_standing(
     frame,  # DataFrame from `read_board`
     more=None,  # see `certain_psnr`
-    low: float = 15.0,  # lower end of the axis, dB
+    low: float = 12.0,  # lower end of the axis, dB
 ):  # -> matplotlib Figure
     "Draw clean, attacked and certified PSNR of the five that matter, bilinear below."
     lines = five_that_matter(frame)

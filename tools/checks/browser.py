@@ -1,9 +1,11 @@
 """Open the explorer in JupyterLab in a real browser, move its sliders, and see the picture change.
 
-    python tools/checks/browser.py [SHOTS] [--tutorial NOTEBOOK]
+    python tools/checks/browser.py [SHOTS] [--tutorial NOTEBOOK] [--without]
 
 SHOTS is a folder for screenshots (default: none are kept). With a tutorial, all of its cells are run in
-JupyterLab as well, and none may end with an error or a warning.
+JupyterLab as well, and none may end with an error or a warning. With --without, explorers are also opened
+where a package is missing: ipywidgets next to the kernel, jupyterlab_widgets next to JupyterLab, and both, as
+on a page made by nbconvert. Each time the reader must see a picture, which says what is missing.
 
 Needs the packages of `pip install "rs_sr[browser]"` and a Chromium or Chrome: the first that is found on the
 path, or the one that the variable RS_SR_CHROMIUM names. JupyterLab runs in a temporary folder, on a free port
@@ -12,6 +14,7 @@ if everything was seen; otherwise one sentence says what was missing.
 """
 import argparse
 import contextlib
+import json
 import os
 import secrets
 import shutil
@@ -29,6 +32,9 @@ from typing import Any
 import nbformat
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
+MANAGER = "@jupyter-widgets/jupyterlab-manager"  # what jupyterlab_widgets adds to JupyterLab
+BLOCK = "import sys\nsys.modules['ipywidgets'] = None  # as if it were not installed"
+STILL = ".jp-OutputArea-output img:not(.widget-image)"
 CELLS = ["from rs_sr.explorer import certificate_explorer, smoothing_explorer", "smoothing_explorer()",
          "certificate_explorer()"]
 KERNEL = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
@@ -81,9 +87,12 @@ def free_port() -> int:
         return free.getsockname()[1]
 
 
-def settings_of_its_own(folder: Path) -> dict[str, str]:
+def settings_of_its_own(folder: Path, disabled: str = "") -> dict[str, str]:
     "Make folders for JupyterLab's settings, in which it asks for no news; return them as variables."
     own = folder / ".settings"
+    page = own / "JUPYTER_CONFIG_DIR/labconfig/page_config.json"
+    page.parent.mkdir(parents=True)
+    page.write_text(json.dumps({"disabledExtensions": {disabled: True} if disabled else {}}))
     quiet = own / "JUPYTERLAB_SETTINGS_DIR/@jupyterlab/apputils-extension/notification.jupyterlab-settings"
     quiet.parent.mkdir(parents=True)
     quiet.write_text('{"fetchNews": "false", "checkForUpdates": false}')
@@ -100,10 +109,10 @@ def is_up(server: subprocess.Popen, address: str, log: Path) -> bool:
 
 
 @contextlib.contextmanager
-def jupyterlab_running(folder: Path, patience: float) -> Iterator[str]:
-    "Run JupyterLab in a folder; yield the address of its notebook."
+def jupyterlab_running(folder: Path, patience: float, disabled: str = "") -> Iterator[str]:
+    "Run JupyterLab in a folder, perhaps without an extension; yield the address of its notebook."
     port, token = free_port(), secrets.token_hex(16)
-    variables, log = settings_of_its_own(folder), folder / "jupyter.log"
+    variables, log = settings_of_its_own(folder, disabled), folder / "jupyter.log"
     command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--ip=127.0.0.1", f"--port={port}",
                "--ServerApp.port_retries=0", f"--IdentityProvider.token={token}",
                f"--ServerApp.root_dir={folder / 'work'}"]
@@ -250,6 +259,29 @@ class Visit:
         self.shoot("3-certificate")
         check_errors(self.page, self.complaints)
 
+    def stills(self, name: str, cells: int, title: str) -> None:
+        "Run a notebook whose explorers have no sliders, and see their pictures."
+        run_all(self.page, self.address.replace("explorer.ipynb", name), cells, self.patience)
+        self.see_stills(title)
+        if self.page.locator(PICTURE).count():
+            raise Failed(f"{title}: sliders were seen where none can work")
+
+    def see_stills(self, title: str) -> None:
+        "Wait for the picture of each explorer."
+        def seen() -> bool:
+            check_errors(self.page, self.complaints)
+            found = self.page.locator(STILL)
+            return found.count() >= 2 and all(
+                found.nth(i).evaluate("image => image.naturalWidth") > 600 for i in range(2))
+        wait(seen, self.patience, f"{title}: the still picture of each explorer")
+        say(f"{title}: both explorers show a still picture")
+        self.shoot(title.replace(" ", "-"))
+
+    def static(self, page: Path) -> None:
+        "Open a page that nbconvert made."
+        self.page.goto(page.as_uri(), timeout=1000 * self.patience)
+        self.see_stills("5 a page of nbconvert")
+
     def read(self, tutorial: Path) -> None:
         "Run all cells of a tutorial."
         book = nbformat.read(tutorial, 4)
@@ -264,43 +296,80 @@ class Visit:
         self.shoot("4-tutorial")
 
 
-def visit(browser, address: str, folder: Path, args: argparse.Namespace) -> None:
-    "Look at the explorers, and at the tutorial; keep a screenshot if something fails."
+def converted(folder: Path) -> Path:
+    "Let nbconvert make a page of the notebook with the explorers, as it was saved."
+    command = [sys.executable, "-m", "nbconvert", "--to", "html", str(folder / "work" / "explorer.ipynb")]
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode:
+        raise Failed(f"nbconvert ended with: {done.stderr[-300:]}")
+    return folder / "work" / "explorer.html"
+
+
+def look_with_sliders(now: Visit, args: argparse.Namespace) -> None:
+    "Look at the explorers, at the tutorial, and at what remains without ipywidgets."
+    now.explore()
+    if args.tutorial:
+        now.read(args.tutorial)
+    if args.without:
+        run_all(now.page, now.address, len(CELLS), now.patience)
+        check_saved(now.page, now.folder / "work" / "explorer.ipynb", now.patience)
+        now.static(converted(now.folder))
+        now.stills("blocked.ipynb", len(CELLS) + 1, "6 without ipywidgets")
+
+
+def look_without(now: Visit, args: argparse.Namespace) -> None:
+    "Look at the explorers in a JupyterLab that has no widgets."
+    now.stills("explorer.ipynb", len(CELLS), "7 without jupyterlab_widgets")
+
+
+def visit(browser, address: str, folder: Path, args: argparse.Namespace,
+          look: Callable[[Visit, argparse.Namespace], None]) -> None:
+    "Look at one JupyterLab; keep a screenshot if something fails."
     from playwright.sync_api import Error
     page = browser.new_page(viewport={"width": 1400, "height": 1500})
     now = Visit(page, address, folder, args.shots, args.patience)
     try:
-        now.explore()
-        if args.tutorial:
-            now.read(args.tutorial)
+        look(now, args)
     except (Failed, Error) as error:
         with contextlib.suppress(Error):
             now.shoot("failed")
         raise Failed(str(error).splitlines()[0]) from error
+    finally:
+        page.close()
+
+
+def visit_new(browser, args: argparse.Namespace, look: Callable, disabled: str = "") -> None:
+    "Start JupyterLab in a new folder, and look at it."
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as name:
+        folder = Path(name)
+        (folder / "work").mkdir()
+        title = new_markdown_cell("# Explorer")
+        for file, codes in (("explorer", CELLS), ("blocked", [BLOCK, *CELLS])):
+            book = new_notebook(cells=[title, *map(new_code_cell, codes)], metadata=KERNEL)
+            nbformat.write(book, folder / "work" / f"{file}.ipynb")
+        with jupyterlab_running(folder, args.patience, disabled) as address:
+            visit(browser, address, folder, args, look)
 
 
 def run(args: argparse.Namespace) -> None:
-    "Start JupyterLab and a browser, and drive them."
+    "Start a browser, and drive it."
     try:
         from playwright.sync_api import Error, sync_playwright
         import jupyterlab  # noqa: F401
     except ImportError as error:
         raise Failed(f'{error.name} is missing; run: pip install "rs_sr[browser]"') from error
     chromium = browser_path()
-    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as name:
-        folder = Path(name)
-        (folder / "work").mkdir()
-        cells = [new_markdown_cell("# Explorer"), *map(new_code_cell, CELLS)]
-        nbformat.write(new_notebook(cells=cells, metadata=KERNEL), folder / "work" / "explorer.ipynb")
-        with jupyterlab_running(folder, args.patience) as address, sync_playwright() as play:
-            try:
-                browser = play.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
-            except Error as error:
-                raise Failed(f"{chromium} does not start: {str(error).splitlines()[0]}") from error
-            try:
-                visit(browser, address, folder, args)
-            finally:
-                browser.close()
+    with sync_playwright() as play:
+        try:
+            browser = play.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        except Error as error:
+            raise Failed(f"{chromium} does not start: {str(error).splitlines()[0]}") from error
+        try:
+            visit_new(browser, args, look_with_sliders)
+            if args.without:
+                visit_new(browser, args, look_without, MANAGER)
+        finally:
+            browser.close()
 
 
 def main() -> int:
@@ -308,6 +377,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("shots", nargs="?", type=Path, help="folder for screenshots")
     parser.add_argument("--tutorial", type=Path, help="notebook whose cells are run as well")
+    parser.add_argument("--without", action="store_true", help="also where packages are missing")
     parser.add_argument("--patience", type=float, default=120, help="seconds for anything (default 120)")
     args = parser.parse_args()
     if args.shots:

@@ -5,7 +5,8 @@
 
 Of a picture stored both as PNG and as JPEG the smaller one stays. Pictures wider than a page are shrunk to
 its width. Then a photograph becomes a JPEG; a chart, whose letters a JPEG would blur, a PNG of at most 256
-colours. A picture changes only if that saves a quarter of it, so a second run finds nothing.
+colours. A picture changes only if that saves a quarter of it, so a second run finds nothing. Of the plain text
+that lies behind a table in HTML, and that no page shows, the beginning stays.
 """
 import base64
 import io
@@ -23,6 +24,7 @@ QUALITY = 88
 FAITHFUL = 40  # dB: 256 colours that come closer than this show a chart, not a photograph
 SAVED = 0.75  # a picture changes only if it becomes this small a part of itself
 KINDS = ("image/png", "image/jpeg")
+PLAIN = 1200  # characters of the plain text behind a table
 
 
 def on_white(image: Image.Image) -> Image.Image:
@@ -76,9 +78,17 @@ def lighter(data: dict) -> dict:
     return {key: value for key, value in data.items() if key not in KINDS} | {kind: text}
 
 
+def shorter(data: dict) -> dict:
+    "Cut the plain text behind a table."
+    text = "".join(data["text/plain"])
+    if len(text) <= PLAIN + 100:
+        return data
+    return data | {"text/plain": f"{text[:PLAIN].rstrip()} ...".splitlines(keepends=True)}
+
+
 def size(data: dict) -> int:
-    "Count the bytes of the pictures of one output, as they are stored."
-    return sum(len("".join(data[kind])) for kind in KINDS if kind in data)
+    "Count the bytes of one output, as they are stored."
+    return sum(len("".join(value)) for value in data.values())
 
 
 def of_notebook(path: Path, write: bool) -> int:
@@ -89,7 +99,9 @@ def of_notebook(path: Path, write: bool) -> int:
         data = output.get("data", {})
         if any(kind in data for kind in KINDS):
             output["data"] = lighter(data)
-            saved += size(data) - size(output["data"])
+        elif {"text/html", "text/plain"} <= set(data):
+            output["data"] = shorter(data)
+        saved += size(data) - size(output.get("data", {}))
     if write and saved:
         path.write_text(json.dumps(nb, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     return saved
