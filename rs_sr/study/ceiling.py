@@ -160,9 +160,8 @@ def on_ceiling(
     reached = nets.index[nets["mean"] >= goal]
     word = f"reached at {', '.join(f'{r:g}' for r in reached)} only" if len(reached) else "missed"
     if len(reached) == len(nets): word = "reached"
-    first = (f"The best linear filter is nearly as good as an oracle that guesses nothing ({_range(oracle)} "
-             f"from it), but a network that guesses what was erased is {_range(guess)} above it: so much "
-             "may be left")
+    first = (f"Against the best linear filter, an oracle that guesses nothing is {_range(oracle)}, and a "
+             f"network that guesses what was erased {_range(guess)}: so much may be left")
     return (f"**{first}.** A small network trained on top of the filter, against attacks, won {won} under "
             f"the strongest attack we know; the goal of {goal:g} dB was {word}.")
 
