@@ -8,7 +8,7 @@ __all__ = ['LEVELS', 'Bench', 'Check', 'Comparison', 'bench_smooth', 'bench_pgd'
 
 # %% ../../nbs/benchmark/03_jobs.ipynb #eb7b44aa
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from copy import deepcopy
 from dataclasses import asdict, dataclass, field, replace
@@ -231,7 +231,7 @@ def bench_pgd(
     for batch in batches:
         y, x = setup.pairs(batch, crop=crop)
         job = _Attack(setup, f, y, x, eps_from_rel(eps_rel, y), steps)
-        ways = [_same_attack, _same_strength, partial(_homotopy, low=False)]
+        ways: list[Callable] = [_same_attack, _same_strength, partial(_homotopy, low=False)]
         if pays_in_bf16(f, y): ways.append(partial(_homotopy, low=True))
         for way in ways:
             name, taken, timing, check, (one, two) = way(job)
