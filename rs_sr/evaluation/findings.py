@@ -97,7 +97,8 @@ def _say_attacked(found: Measured) -> str:
                 f"{lost[0]:g} on: {own:.2f} against {plain:.2f} dB.")
     last, rival = found.radii[-1], f"{found.best_rival} under its exact worst case"
     ahead = f"{_ahead(found.psnr(last), found.interpolation[last]):.2f}"
-    if float(ahead) == 0: return f"At no radius tried is it below {rival}; at eps_rel {last:g} it is level with it."
+    if float(ahead) == 0:
+        return f"At no radius tried is it below {rival}; at eps_rel {last:g} it is level with it."
     return f"At every radius tried it stays above {rival}; at eps_rel {last:g} by {ahead} dB."
 
 # %% ../../nbs/evaluation/08_findings.ipynb #46f052f0
@@ -174,7 +175,7 @@ def verdict_of(
     last = found.radii[-1]
     ahead, rival = f"{_ahead(found.psnr(last), found.interpolation[last]):.2f}", found.best_linear(last)
     if float(ahead) == 0:
-        return f"{found.name} is not below {rival} at any radius tried, and level with it at eps_rel {last:g}."
+        return f"{found.name} is below {rival} at no radius tried, and level with it at eps_rel {last:g}."
     return f"{found.name} stays above {rival} at every radius tried, by {ahead} dB at eps_rel {last:g}."
 
 # %% ../../nbs/evaluation/08_findings.ipynb #17ca4279

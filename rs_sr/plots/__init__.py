@@ -29,4 +29,5 @@ _all_ = [
     "LABELS", "plot_attack_comparison", "plot_bars", "plot_metric_vs_eps", "plot_metric_vs_sigma",
     "detailed_region", "plot_reconstructions", "plot_unet", "unet_shapes", "COLOURS", "plot_certificates",
     "DISTINCT", "READING", "Curve", "label_ends", "plot_labelled", "reading_style", "spread",
-    "Tip", "tips_of", "Speaking", "speaking", "speaking_svg", "Animation", "Pass", "Watched", "animate", "watched_attack"]
+    "Tip", "tips_of", "Speaking", "speaking", "speaking_svg",
+    "Animation", "Pass", "Watched", "animate", "watched_attack"]

@@ -255,7 +255,8 @@ def on_best_noise(
     word = "confirmed" if grows else "refuted" if shrinks else "undecided"
     values = ", ".join(f"{r.psnr:+.2f} dB at {r.eps_rel:g}" for r in step.itertuples())
     return (f"**The best $\\sigma_f$ grows with the attack**: **{word}** between the two levels at hand. "
-            f"*{in_words(high.model.iloc[0])}* minus *{in_words(low.model.iloc[0])}*, both smoothed: {values}.")
+            f"*{in_words(high.model.iloc[0])}* minus *{in_words(low.model.iloc[0])}*, both smoothed: "
+            f"{values}.")
 
 # %% ../../nbs/study/12_main_table.ipynb #ccc1b22b
 def next_to_thesis(

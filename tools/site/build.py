@@ -17,7 +17,7 @@ import yaml
 from nbdev.config import get_config
 from nbdev.quarto import refresh_quarto_yml
 from nbdev.serve import proc_nbs
-from reader import for_readers, module_of, with_mathml
+from reader import for_readers, module_of, with_mathml, with_names
 
 ROOT = Path(__file__).resolve().parents[2]
 NBS = ROOT / "nbs"
@@ -171,7 +171,7 @@ def render() -> None:
     if done.returncode:
         sys.exit("the site has warnings: see above")
     for page in (PROC / SITE.name).rglob("*.html"):
-        page.write_text(with_mathml(page.read_text(encoding="utf-8")), encoding="utf-8")
+        page.write_text(with_names(with_mathml(page.read_text(encoding="utf-8"))), encoding="utf-8")
     publish()
 
 

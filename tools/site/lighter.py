@@ -5,8 +5,8 @@
 
 Of a picture stored both as PNG and as JPEG the smaller one stays. Pictures wider than a page are shrunk to
 its width. Then a photograph becomes a JPEG; a chart, whose letters a JPEG would blur, a PNG of at most 256
-colours. A picture changes only if that saves a quarter of it, so a second run finds nothing. Of the plain text
-that lies behind a table in HTML, and that no page shows, the beginning stays.
+colours. A picture changes only if that saves a quarter of it, so a second run finds nothing. Of the plain
+text that lies behind a table in HTML, and that no page shows, the beginning stays.
 """
 import base64
 import io
@@ -50,7 +50,8 @@ def few_colours(image: Image.Image) -> tuple[Image.Image, float]:
     numbers, counts = np.unique(red << 16 | green << 8 | blue, return_counts=True)
     common = numbers[np.argsort(-counts)[:256]]
     palette = Image.new("P", (1, 1))
-    palette.putpalette(np.stack([common >> 16, common >> 8 & 255, common & 255], -1).astype(np.uint8).tobytes())
+    channels = np.stack([common >> 16, common >> 8 & 255, common & 255], -1)
+    palette.putpalette(channels.astype(np.uint8).tobytes())
     few = image.quantize(palette=palette, dither=Image.Dither.NONE)
     error = np.square(np.asarray(image, float) - np.asarray(few.convert("RGB"), float)).mean()
     return few, math.inf if error == 0 else 10 * math.log10(255**2 / error)

@@ -2,7 +2,8 @@
 
 Tests are folded, the install cell of Colab is left out, badges need no network, classes show fields, and
 formulas are MathML. tools/site/build.py calls `for_readers` on every processed notebook, before smalldocs or
-Quarto renders it, and `with_mathml` on every page of smalldocs (Quarto has an option for that).
+Quarto renders it, and `with_mathml` (Quarto has an option for that) and `with_names` on every page of
+smalldocs.
 """
 import ast
 import html
@@ -105,3 +106,8 @@ def mathml(match: re.Match) -> str:
 def with_mathml(page: str) -> str:
     "Turn the formulas of a page into MathML, which browsers draw without a script, a font or a network."
     return KATEX.sub("", FORMULA.sub(mathml, page))
+
+
+def with_names(page: str) -> str:
+    "Put the description of a chart in SVG where a screen reader looks for it."
+    return page.replace('<svg alt="', '<svg role="img" aria-label="')
