@@ -98,7 +98,7 @@ def certify_bounded(
     drawn = sample_losses(model, y, {"error": distance_to(truth.image)}, sigma_g, k, values=values, seed=seed,
                           normalization=normalization, chunk=chunk, purpose="bounded residual")
     band = tail_band(np.clip(drawn["error"], 0, truth.farthest), alpha)
-    far, made = max_certifiable_radius(k, alpha / 2, sigma_g), []
+    far, made = max_certifiable_radius(k, alpha / 2, sigma_g), list[Certificate]()
     for r in radii:
         reach = reach_of(model, y, x, sigma_g, r)
         bounds = [mean_bound(band, r / sigma_g, truth.farthest),

@@ -42,7 +42,7 @@ __all__ = ['FIRST', 'LATER', 'LEAST', 'LONG', 'RADII', 'SECOND', 'SIGMAS_F', 'TE
            'gains_as_shipped', 'on_reach', 'plot_reach', 'reach', 'reach_table', 'certain_table', 'certified_gains',
            'certified_reach', 'linear_certificates', 'on_strong_attacks', 'on_certain', 'plot_certain', 'CEILING',
            'LINES', 'Hidden', 'ceiling_rows', 'ceiling_table', 'hidden', 'joined', 'mirrored', 'on_ceiling',
-           'on_networks', 'on_training', 'over_filter', 'plot_ceiling', 'read_ceiling']
+           'on_networks', 'on_training', 'over_filter', 'plot_ceiling', 'read_ceiling', 'shares_table']
 
 # %% ../../nbs/study/index.ipynb #c89f5b73
 from rs_sr.study.grid import (
@@ -127,7 +127,7 @@ from rs_sr.study.certain import (
 )
 from rs_sr.study.ceiling import (
     CEILING, LINES, Hidden, ceiling_rows, ceiling_table, hidden, joined, mirrored, on_ceiling, on_networks,
-    on_training, over_filter, plot_ceiling, read_ceiling,
+    on_training, over_filter, plot_ceiling, read_ceiling, shares_table,
 )
 
 # %% ../../nbs/study/index.ipynb #8627c562
@@ -190,5 +190,5 @@ _all_ += [
 ]
 _all_ += [
     "CEILING", "LINES", "Hidden", "ceiling_rows", "ceiling_table", "hidden", "joined", "mirrored",
-    "on_ceiling", "on_networks", "on_training", "over_filter", "plot_ceiling", "read_ceiling",
+    "on_ceiling", "on_networks", "on_training", "over_filter", "plot_ceiling", "read_ceiling", "shares_table",
 ]

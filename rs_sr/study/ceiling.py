@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['CEILING', 'LINES', 'Hidden', 'hidden', 'mirrored', 'ceiling_rows', 'joined', 'read_ceiling', 'over_filter',
-           'on_ceiling', 'on_networks', 'on_training', 'ceiling_table', 'plot_ceiling']
+           'on_ceiling', 'on_networks', 'shares_table', 'on_training', 'ceiling_table', 'plot_ceiling']
 
 # %% ../../nbs/study/20_ceiling.ipynb #87824c6e
 from collections.abc import Iterator, Mapping, Sequence
@@ -182,6 +182,15 @@ def on_networks(
             ends = f"({d.lo:+.{digits}f} to {d.hi:+.{digits}f})"
             said.setdefault(float(r), []).append(f"{d['mean']:+.{digits}f} {ends} {words}")
     return "\n".join(f"- at {r:g}: {'; '.join(parts)}" for r, parts in said.items())
+
+# %% ../../nbs/study/20_ceiling.ipynb #8d6b8cb6
+def shares_table(
+    choice,  # DataFrame of data/results/ceiling_choice.csv: name, share, psnr
+):  # -> DataFrame: PSNR (dB) on validation photographs by network and share
+    "Lay out how much of a network was best next to the filter."
+    found = choice.pivot(index="name", columns="share", values="psnr").rename_axis(index="network")
+    found.columns = ["filter alone" if not share else f"share {share:g}" for share in found.columns]
+    return found.map(lambda v: "" if v != v else f"{v:.2f}")
 
 # %% ../../nbs/study/20_ceiling.ipynb #dc43586b
 def on_training(
