@@ -121,8 +121,7 @@ class _Search:
 
     def transfer(self, model: nn.Module, steps: int) -> Tensor:
         "Attack another model."
-        how = dict(steps=steps, norm=self.norm, loss=self.loss, best=False)
-        return pgd(model, self.y, self.x, self.eps, **how)
+        return pgd(model, self.y, self.x, self.eps, steps=steps, norm=self.norm, loss=self.loss, best=False)
 
     def smooth(self, model: SmoothedModel, steps: int, **options) -> Tensor:
         "Attack the mean of the draws, two at a time."
@@ -297,8 +296,9 @@ def _plain(board: _Board, passes: int, erased: Tensor | None) -> None:
 def _smoothed(board: _Board, model: SmoothedModel, passes: int, mark: bool = True) -> None:
     "Attack a smoothed model with a differentiable base."
     search, short = board.search, passes // 20
-    how = dict(steps=short, norm=search.norm, loss=search.loss)
-    def on_base(): return homotopy(model.base, search.y, search.x, search.eps, **how)
+    def on_base():
+        return homotopy(model.base, search.y, search.x, search.eps, steps=short, norm=search.norm,
+                        loss=search.loss)
     board.attempt("transfer", 2 * short + 1, on_base)
     rest = passes - 2 * short - 1
     long, last = rest * 2 // 3 // 4, rest // 3 // 6
