@@ -16,7 +16,7 @@ from .labels import reading_style
 _SAVING = {"svg.fonttype": "none", "svg.hashsalt": "rs_sr", "font.sans-serif": ["DejaVu Sans", "Verdana"]}
 _NO_METADATA = dict.fromkeys(("Date", "Creator", "Format", "Type"))
 _STYLE = "<style>.rs-tip{fill:transparent}.rs-tip:hover{fill:#0004}</style>"
-_FIT = 'style="width:100%;max-width:780px;height:auto"'
+_FIT = 'style="width:780px;max-width:100%;height:auto"'
 
 def _circles(tips, box, dpi: float) -> list[str]:
     "Draw a circle without colour for each point inside its axes."

@@ -212,8 +212,8 @@ def certifiable(
     far = max(reach, key=reach.__getitem__)
     found = f"{', '.join(inside)} could be certified there"
     if not inside: found = "smoothing certifies no line in any column"
-    return (f"With {draws:,} draws and a probability of error of {alpha:g}, the certificates of smoothing end "
-            f"before eps_rel {reach[far]:.2g}, at best (*{in_words(far)}*); the smallest attack here has "
+    return (f"With {draws:,} draws and a probability of error of {alpha:g}, the certificates of smoothing "
+            f"end before eps_rel {reach[far]:.2g}, at best (*{in_words(far)}*); the smallest attack here has "
             f"{smallest:g}. So {found}.")
 
 # %% ../../nbs/study/08_leaderboard.ipynb #2b7112ed
