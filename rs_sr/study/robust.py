@@ -56,10 +56,10 @@ def on_reach(
 def reach_table(
     main: MainTable,  # rows
 ):  # -> pandas Styler
-    "Lay out the gains under the strongest attack, at the last four radii that it has."
+    "Lay out the gains under the strongest attack, at the first three radii that it has."
     strong = gains_as_shipped(main)["strongest attack"]
     radii = sorted({r for rows in strong.values() for r in rows.index})
-    return differences_for_reading(strong, radii[-4:])
+    return differences_for_reading(strong, radii[:3])
 
 def plot_reach(
     main: MainTable,  # rows
