@@ -103,8 +103,9 @@ def on_strong_attacks(
     for kind, rows in triples.groupby("certificate", sort=False):
         counts = rows[["image", "attack"]].nunique()
         nearest = rows.loc[rows.margin.idxmin()]
-        said.append(f"Of the {kind}, {len(rows):,} triples ({counts.image} photographs, "
-                    f"{counts.attack} attacks): the smallest margin is {nearest.margin:.2f} dB, by *{nearest.attack}*.")
+        scope = f"{counts.image} photographs, {counts.attack} attacks"
+        said.append(f"Of the {kind}, {len(rows):,} triples ({scope}): the smallest margin is "
+                    f"{nearest.margin:.2f} dB, by *{nearest.attack}*.")
     verdict = f"broke {broken} of" if broken else "broke none of"
     return f"**The strongest attacks {verdict} {len(triples):,} certificates.** {' '.join(said)}"
 
