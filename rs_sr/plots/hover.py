@@ -13,7 +13,8 @@ from typing import Any
 from .labels import reading_style
 
 # %% ../../nbs/plots/08_hover.ipynb #0ab395ee
-_SAVING = {"svg.fonttype": "none", "svg.hashsalt": "rs_sr", "font.sans-serif": ["DejaVu Sans", "Verdana"]}
+_SAVING: dict[Any, Any] = {"svg.fonttype": "none", "svg.hashsalt": "rs_sr",
+                           "font.sans-serif": ["DejaVu Sans", "Verdana"]}
 _NO_METADATA = dict.fromkeys(("Date", "Creator", "Format", "Type"))
 _STYLE = "<style>.rs-tip{fill:transparent}.rs-tip:hover{fill:#0004}</style>"
 _FIT = 'style="width:780px;max-width:100%;height:auto"'
