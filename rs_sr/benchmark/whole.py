@@ -46,8 +46,9 @@ def bench_certificate(
         compare=lambda *pair: pair,
     )
     one, two = seen[-1]
-    call = f"bench_certificate(Bench({setup.data!r}), k={k}, crop={crop}, rounds=1, memory=False)"
-    code = f"from rs_sr.benchmark import Bench, bench_certificate; {call}"
+    code = ("from rs_sr.benchmark import Bench\nfrom rs_sr.certificates import certify\n"
+            f"from rs_sr.models import load_network\ny, x = Bench({setup.data!r}).pairs(1, crop={crop})\n"
+            f"certify(load_network({model!r}), y, x, {sigma_g}, [{sigma_g / 2}], k={k}, seed=0)")
     details = {"bounds, dB": [one, two], "peak beside torch, MB": _beside_torch(code) if memory else None}
     check = Check("difference of the two bounds, dB (at most 0.1)", abs(one - two), abs(one - two) <= 0.1)
     size = f"k = {k}, crop {crop}, 16 bits"
