@@ -2,10 +2,9 @@
 
     python tools/attack_f_or_g.py DATA [PHOTOGRAPHS]    writes data/results/attack_f_or_g.csv; resumes
 
-DATA holds photographs in the ImageNet-mini layout; the first PHOTOGRAPHS (6) of the test split are attacked. The rows are kept
-as .csv.xz: `xz -dk` them to go on.
+DATA holds photographs in the ImageNet-mini layout; the first PHOTOGRAPHS (6) of the test split are attacked.
 All are judged on the same smoothed network, with draws that none of them saw. `thesis's loss` compares
-pixels with a target in model units, as the thesis did.
+pixels with a target in model units, as the thesis did. The rows are kept as .csv.xz: `xz -dk` them to go on.
 """
 import sys
 from pathlib import Path
