@@ -41,7 +41,7 @@ __all__ = ['FIRST', 'LATER', 'LEAST', 'LONG', 'RADII', 'SECOND', 'SIGMAS_F', 'TE
            'ssim_for_reading', 'study_curves', 'study_table', 'taken_by_the_ensemble', 'thesis_claims',
            'gains_as_shipped', 'on_reach', 'plot_reach', 'reach', 'reach_table', 'certain_table', 'certified_gains',
            'certified_reach', 'linear_certificates', 'on_strong_attacks', 'on_certain', 'plot_certain', 'CEILING',
-           'LINES', 'Hidden', 'ceiling_rows', 'ceiling_table', 'hidden', 'joined', 'mirrored', 'on_ceiling',
+           'GOALS', 'LINES', 'Hidden', 'ceiling_rows', 'ceiling_table', 'hidden', 'joined', 'mirrored', 'on_ceiling',
            'on_networks', 'on_training', 'over_filter', 'plot_ceiling', 'read_ceiling', 'shares_table']
 
 # %% ../../nbs/study/index.ipynb #c89f5b73
@@ -126,8 +126,8 @@ from rs_sr.study.certain import (
     on_strong_attacks, plot_certain,
 )
 from rs_sr.study.ceiling import (
-    CEILING, LINES, Hidden, ceiling_rows, ceiling_table, hidden, joined, mirrored, on_ceiling, on_networks,
-    on_training, over_filter, plot_ceiling, read_ceiling, shares_table,
+    CEILING, GOALS, LINES, Hidden, ceiling_rows, ceiling_table, hidden, joined, mirrored, on_ceiling,
+    on_networks, on_training, over_filter, plot_ceiling, read_ceiling, shares_table,
 )
 
 # %% ../../nbs/study/index.ipynb #8627c562
@@ -189,6 +189,6 @@ _all_ += [
     "certified_reach", "linear_certificates", "on_strong_attacks", "on_certain", "plot_certain",
 ]
 _all_ += [
-    "CEILING", "LINES", "Hidden", "ceiling_rows", "ceiling_table", "hidden", "joined", "mirrored",
+    "CEILING", "GOALS", "LINES", "Hidden", "ceiling_rows", "ceiling_table", "hidden", "joined", "mirrored",
     "on_ceiling", "on_networks", "on_training", "over_filter", "plot_ceiling", "read_ceiling", "shares_table",
 ]
