@@ -114,10 +114,11 @@ def label_ends(
     tall = [line * (1.15 + curve.label.count("\n")) for curve in curves]
     ends = [curve.at(radii) for curve in curves]
     wanted = [float(np.clip(mean[-1], low, high)) for _, mean in ends]
-    for curve, (at, _), want, place in zip(curves, ends, wanted, spread(wanted, tall)):
+    for curve, (at, mean), want, place in zip(curves, ends, wanted, spread(wanted, tall)):
+        line_to = {"arrowstyle": "-", "color": curve.colour, "lw": 0.6, "shrinkB": 4}
         ax.annotate(curve.label, (at[-1], want), (len(radii) - 0.68, place), color=curve.colour, size=size,
                     va="center", annotation_clip=False, linespacing=1.0,
-                    arrowprops={"arrowstyle": "-", "color": curve.colour, "lw": 0.6, "shrinkB": 4})
+                    arrowprops=line_to if low <= mean[-1] <= high else None)  # None: it has left the chart
 
 # %% ../../nbs/plots/06_labels.ipynb #6b62567c
 def plot_labelled(
