@@ -126,7 +126,7 @@ def _unit_name(value_range) -> str:
     names = {"normalised": "normalised units", "pixel": "pixel units", "bytes": "grey levels"}
     return names.get(value_range, "input units") if isinstance(value_range, str) else "input units"
 
-def _opened(dataset: Any, scale: int, crop: int) -> Pairs:
+def _opened(dataset: Any, scale: int, crop: int) -> Any:
     "Open photographs for super-resolution."
     if isinstance(dataset, Pairs): return dataset
     return SRDataset(dataset or sample_photos("test"), scale=scale, crop=crop)
@@ -456,7 +456,7 @@ def _compared(model: Mapping[str, Callable], name: str, out: Any, **options: Any
     if name != "model": raise ValueError(f"name {name!r} is for a single model; the keys name several")
     if len(model) < 2: raise ValueError(f"a comparison needs two models, got {len(model)}")
     if out is not None:
-        weights = {key: _identity(f) for key, f in model.items()}
+        weights: Any = {key: _identity(f) for key, f in model.items()}
         refuse_other_report(out, {"name": ", ".join(model)}, weights)
     reports: dict[str, Any] = {key: robustness_report(f, name=key, **options) for key, f in model.items()}
     found = Comparison(reports)
