@@ -20,7 +20,7 @@ from rs_sr.runtime import provenance
 
 RESULTS = Path(__file__).resolve().parents[1] / "data" / "results"
 NETWORK, FILTER, SIGMA_G = "unet-x2-noise0.1", "sr-x2-robust-0.02", 0.1
-CROP, IMAGES, TRAINING, K, SEED = 32, 6, 16, 1600, 0
+CROP, IMAGES, TRAINING, K, SEED = 160, 3, 16, 1600, 0
 RATIOS = (0.5, 1.0, 1.5, 2.0)
 KEPT = ("mean", "geometric median", "mean, bounded residual")
 
