@@ -187,9 +187,20 @@ def run_all(page, address: str, cells: int, patience: float) -> None:
     page.goto(address, timeout=1000 * patience)
     page.locator(".jp-NotebookPanel .jp-CodeCell").nth(cells - 1).wait_for(timeout=1000 * patience)
     wait(lambda: page.locator(IDLE).count(), patience, "an idle kernel")
-    page.locator(".jp-NotebookPanel .jp-CodeCell").first.click()
-    page.get_by_role("menuitem", name="Run", exact=True).click()
-    page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
+    prompts = page.locator(".jp-NotebookPanel .jp-InputPrompt")
+
+    def taken() -> bool:
+        return any(character in "*123456789" for text in prompts.all_inner_texts() for character in text)
+
+    def ask() -> bool:  # JupyterLab drops the request while the kernel is not quite there
+        page.locator(".jp-NotebookPanel .jp-CodeCell").first.click()
+        page.get_by_role("menuitem", name="Run", exact=True).click()
+        page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
+        end = time.monotonic() + 10
+        while not taken() and time.monotonic() < end:
+            time.sleep(1)
+        return taken()
+    wait(ask, patience, "a cell that runs")
 
 
 def code_outputs(file: Path) -> tuple[bool, list]:
@@ -308,11 +319,11 @@ def converted(folder: Path) -> Path:
 def look_with_sliders(now: Visit, args: argparse.Namespace) -> None:
     "Look at the explorers, at the tutorial, and at what remains without ipywidgets."
     now.explore()
+    if args.without:
+        check_saved(now.page, now.folder / "work" / "explorer.ipynb", now.patience)
     if args.tutorial:
         now.read(args.tutorial)
     if args.without:
-        run_all(now.page, now.address, len(CELLS), now.patience)
-        check_saved(now.page, now.folder / "work" / "explorer.ipynb", now.patience)
         now.static(converted(now.folder))
         now.stills("blocked.ipynb", len(CELLS) + 1, "6 without ipywidgets")
 
