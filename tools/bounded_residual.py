@@ -52,9 +52,9 @@ def main() -> None:
     model = BoundedResidual(network, linear, limit).eval()
     photos = SRDataset(sample_photos("test"), scale=2, crop=CROP)
     rows = [row for i in range(IMAGES) for row in certified(network, model, photos, i)]
-    pd.DataFrame(rows).to_csv(RESULTS / "bounded_residual.csv", index=False)
     about = {"network": NETWORK, "filter": FILTER, "sigma_g": SIGMA_G, "limit": limit, "crop": CROP,
              "images": IMAGES, "k": K, "seed": SEED, **provenance("cpu")}
+    pd.DataFrame(rows).to_csv(RESULTS / "bounded_residual.csv", index=False)
     (RESULTS / "bounded_residual.json").write_text(json.dumps(about, indent=1) + "\n")
     print(pd.DataFrame(rows).groupby(["ratio", "estimator"]).psnr.agg(["mean", "count"]).round(2))
 
