@@ -12,14 +12,16 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor, nn
 from .combine import Blend, projected
 from .linear import LinearImages, Spectral
+from .on_filter import OnFilter
 from .pretrained import WEIGHTS
 from .record import Record, record_of, with_record
 from .zoo import load_network
 from ..physics import IMAGENET_MINI, Normalization, enlargement_matrix
+from ..runtime import atomic
 
 # %% ../../nbs/models/13_defences.ipynb #71fadc53
 class _Waves(NamedTuple):
@@ -118,7 +120,7 @@ def stacked(
         model = projected(model, scale) if part == "projection" else _behind(load_network(part), model)
     return model
 
-# %% ../../nbs/models/13_defences.ipynb #1d62bc5f
+# %% ../../nbs/models/13_defences.ipynb #4f6acb0b
 FILES_OF_DEFENCE = ("defence.json", "filter.safetensors")
 
 def _folder(name: str | Path) -> Path:
@@ -131,6 +133,7 @@ def is_defence(
     "Tell defences from networks."
     return (_folder(name)/"defence.json").is_file()
 
+# %% ../../nbs/models/13_defences.ipynb #1d62bc5f
 class Defence(Blend):
     "A network, maybe behind a projection, blended with a robust filter: y -> x_hat."
     def __init__(self,
@@ -162,18 +165,47 @@ class Defence(Blend):
 
     def save_pretrained(self,
         folder: str | Path,  # is made if it is missing
-        layers: str,  # names of the network's layers, from which `stacked` builds it again
+        # names of the network's layers, from which `stacked` builds it again; of an `OnFilter`: nothing
+        layers: str = "",
     ):
-        "Write the record and the filter; the network keeps weights of its own."
-        folder = Path(folder)
-        folder.mkdir(parents=True, exist_ok=True)
-        q: Any = self.second
-        save_file({"gains": q.gains.float().cpu().contiguous()}, folder/"filter.safetensors")
-        kept = {"layers": layers, "weight": self.weight, "sigma_g": self.sigma_g, "scale": q.scale,
-                "eps_rel": record_of(q).level, "record": asdict(record_of(self))}
-        (folder/"defence.json").write_text(json.dumps({**self.card, **kept}, indent=1) + "\n")
+        "Write the record and the filter; a network on the filter as well, others keep their own weights."
+        _write(self, Path(folder), layers)
+
+# %% ../../nbs/models/13_defences.ipynb #232d62a8
+def _keep(file: Path, **tensors: Tensor):
+    "Write tensors, all of them or no file."
+    with atomic(file) as draft: draft.write_bytes(save({k: v.cpu().contiguous() for k, v in tensors.items()}))
+
+def _write(defence: "Defence", folder: Path, layers: str):
+    "Write the files of a defence."
+    f: Any = defence.first
+    q: Any = defence.second
+    kept = {"layers": layers, "weight": defence.weight, "sigma_g": defence.sigma_g, "scale": q.scale,
+            "eps_rel": record_of(q).level, "record": asdict(record_of(defence))}
+    if isinstance(f, OnFilter):
+        if layers: raise ValueError(f"a network on the filter has no layers to be named, got {layers!r}")
+        if f.linear is not q: raise ValueError("network and defence have two filters; give network.linear")
+        kept["on_filter"] = {part: f.network.config[part] for part in ("channels", "blocks")}
+        _keep(folder/"model.safetensors", **{k: v.half() for k, v in f.network.state_dict().items()})
+    if "filter" not in defence.card: _keep(folder/"filter.safetensors", gains=q.gains.float())
+    with atomic(folder/"defence.json") as draft:
+        draft.write_text(json.dumps({**defence.card, **kept}, indent=1) + "\n", encoding="utf-8")
 
 # %% ../../nbs/models/13_defences.ipynb #80921cbd
+def _filter(folder: Path, card: dict[str, Any]) -> AnySizeFilter:
+    "Read the filter, which may be that of another defence."
+    home = _folder(card["filter"]) if "filter" in card else folder
+    gains = load_file(home/"filter.safetensors")["gains"]
+    return AnySizeFilter(gains, card["scale"], eps_rel=card["eps_rel"])
+
+def _network(folder: Path, card: dict[str, Any], filter: AnySizeFilter) -> nn.Module:
+    "Build the network, by its layers or on the filter."
+    if "on_filter" not in card: return stacked(card["layers"], card["scale"])
+    made = OnFilter(filter, card["scale"], **card["on_filter"])
+    stored = load_file(folder/"model.safetensors")
+    made.network.load_state_dict({k: v.float() for k, v in stored.items()})
+    return with_record(made, level=card["eps_rel"])
+
 def _read(kind: type[Defence], name: str | Path) -> Defence:
     "Build a defence from the files of a folder."
     folder = _folder(name)
@@ -181,11 +213,11 @@ def _read(kind: type[Defence], name: str | Path) -> Defence:
         known = ", ".join(sorted(p.parent.name for p in WEIGHTS.glob("*/defence.json")))
         raise FileNotFoundError(f"no defence named {name}; shipped are: {known}; else give a folder")
     card = json.loads((folder/"defence.json").read_text(encoding="utf-8"))
-    gains = load_file(folder/"filter.safetensors")["gains"]
-    filter = AnySizeFilter(gains, card["scale"], eps_rel=card["eps_rel"])
-    network = stacked(card["layers"], card["scale"])
+    filter = _filter(folder, card)
+    network = _network(folder, card, filter)
     return kind(network, filter, card["weight"], sigma_g=card["sigma_g"], card=card).eval()
 
+# %% ../../nbs/models/13_defences.ipynb #f30ed1a4
 def list_defences():  # -> DataFrame, a row for each: name, scale, eps_rel, layers, weight, figures on `test`
     "List the defences that ship with the package, with what was measured of them."
     import pandas as pd
@@ -193,5 +225,6 @@ def list_defences():  # -> DataFrame, a row for each: name, scale, eps_rel, laye
     for path in sorted(WEIGHTS.glob("*/defence.json")):
         card = json.loads(path.read_text(encoding="utf-8"))
         said = {field: card[field] for field in ("scale", "eps_rel", "layers", "weight", "sigma_g")}
+        if "on_filter" in card: said["layers"] = "network on the filter"
         rows.append({"name": path.parent.name, **said, **card.get("figures", {})})
     return pd.DataFrame(rows)

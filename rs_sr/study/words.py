@@ -13,6 +13,7 @@ from collections.abc import Iterable
 # %% ../../nbs/study/00_words.ipynb #5520ea60
 PIECES = (
     (r"^sr-x\d-robust-(?=\d)", "shipped blend "),
+    (r"^sr-x\d-onfilter-(?=\d)", "shipped network on a filter "),
     (r"^(unet-)?x\d-", ""),
     (r"\bthesis-", "thesis's U-Net, "),
     (r"\bseed1-", "second seed, "),
@@ -60,6 +61,7 @@ MEANINGS = {
     "projected": "every measurement is first projected onto enlarged small pictures, in training too",
     "projection added": "the same projection before a network that was trained without it",
     "shipped blend": "a weighted mean of a network and a linear filter that ships, for such attacks",
+    "shipped network on a filter": "the same, with a network that was trained on top of the filter",
     "blended with a filter": "the mean of the network and of a linear filter that was fitted against attacks",
     "smoothed": "the mean over outputs for copies of the measurement with fresh noise, "
                 "of the level $\\sigma_g$ where a number follows",
@@ -73,6 +75,7 @@ MEANINGS = {
     "bilinear interpolation": "no network: the measurement as it is, enlarged",
 }
 
+# %% ../../nbs/study/00_words.ipynb #fc2a915f
 def meanings(
     lines: Iterable[str],  # labels or words
 ) -> str:  # Markdown: a list, in the order of MEANINGS

@@ -1,7 +1,7 @@
 """Load each shipped defence by its name, and find its numbers again: with the rs_sr of this Python, anywhere.
 
     python tools/checks/defences.py [--photographs N] [--seed S]
-    python tools/checks/defences.py --write    measures six photographs and writes defences.csv next to it
+    python tools/checks/defences.py --write    measures what defences.csv next to it lacks, and adds it
 
 Every defence of `list_defences` reconstructs the first N embedded photographs, clean and under the ensemble
 at the radius for which it ships, and `rs_sr_reconstruct --defence` one small picture. On each photograph the
@@ -47,10 +47,11 @@ def row(name: str, photos: SRDataset, i: int, seed: int) -> dict:
             "attacked": rated(model, found.y), "filter": rated(alone, alone.attack(y, x, eps))}
 
 
-def measure(count: int, seed: int) -> dict[str, list[dict]]:
-    "Measure every defence, at its own scale."
+def measure(count: int, seed: int, without: frozenset = frozenset()) -> dict[str, list[dict]]:
+    "Measure every defence but some, at its own scale."
     rows = {}
     for listed in list_defences().itertuples():
+        if listed.name in without: continue
         photos = SRDataset(sample_photos("test"), scale=listed.scale, crop=CROP)
         rows[listed.name] = [row(listed.name, photos, i, seed) for i in range(count)]
     return rows
@@ -81,20 +82,25 @@ def reconstruct(name: str) -> list[str]:
     return [f"rs_sr_reconstruct --defence {name}: {done.stderr.strip()}"]
 
 
+def write(known: list[dict]) -> int:
+    "Add the defences that the file lacks; return the exit status."
+    added = measure(WRITTEN, 0, without=frozenset(r["name"] for r in known))
+    with open(FILE, "w", newline="") as out:
+        table = csv.DictWriter(out, COLUMNS, lineterminator="\n")
+        table.writeheader()
+        table.writerows(known + [r for rows in added.values() for r in rows])
+    return 0
+
+
 def main() -> int:
     "Check, or write the file; return the exit status."
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--photographs", type=int, default=1, help="how many, at most six")
     parser.add_argument("--seed", type=int, default=1, help="of the attacks; the file has 0")
-    parser.add_argument("--write", action="store_true", help="write defences.csv")
+    parser.add_argument("--write", action="store_true", help="complete defences.csv")
     given = parser.parse_args()
-    if given.write:
-        with open(FILE, "w", newline="") as out:
-            table = csv.DictWriter(out, COLUMNS, lineterminator="\n")
-            table.writeheader()
-            table.writerows(row for rows in measure(WRITTEN, 0).values() for row in rows)
-        return 0
-    known = list(csv.DictReader(FILE.open()))
+    known = list(csv.DictReader(FILE.open())) if FILE.exists() else []
+    if given.write: return write(known)
     said, found = [], measure(min(given.photographs, WRITTEN), given.seed)
     for name, rows in found.items():
         wrong = faults(name, rows, [r for r in known if r["name"] == name][:len(rows)])

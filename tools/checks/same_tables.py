@@ -30,13 +30,15 @@ SETTINGS = ("projected", "ssim_weight")  # there, an empty cell was a setting's 
 
 
 def old_table(revision: str, path: Path) -> Table | None:
-    "Read a table of an older revision, with today's names; None: it had no such table."
-    place = f"{revision}:{path.relative_to(ROOT).as_posix()}"
-    found = subprocess.run(["git", "show", place], cwd=ROOT, capture_output=True, check=False)
-    if found.returncode: return None
-    table = list(csv.reader(io.StringIO(UNPACK[path.suffix](found.stdout).decode())))
-    renamed(table)
-    return table
+    "Read a table of an older revision, with today's names, packed as today or by gzip; None: none."
+    for file in dict.fromkeys((path, path.with_suffix(".gz") if path.suffix == ".xz" else path)):
+        place = f"{revision}:{file.relative_to(ROOT).as_posix()}"
+        found = subprocess.run(["git", "show", place], cwd=ROOT, capture_output=True, check=False)
+        if found.returncode: continue
+        table = list(csv.reader(io.StringIO(UNPACK[file.suffix](found.stdout).decode())))
+        renamed(table)
+        return table
+    return None
 
 
 def new_table(path: Path) -> Table:
@@ -65,7 +67,7 @@ SUMMARIES: dict[str, Callable[[Path], pd.DataFrame]] = {
     "leaderboard": lambda folder: ranking(pd.read_csv(folder / "leaderboard.csv.gz")),
     "means of x2_test": lambda folder: summarise(pd.read_csv(folder / "x2_test.csv.gz")),
     "certified quality": lambda folder: certified_summary(pd.read_csv(folder / "x2_certificates.csv.gz")),
-    "chosen sigma_g": lambda folder: best_sigma_g(pd.read_csv(folder / "x2_tuning.csv.gz")),
+    "chosen sigma_g": lambda folder: best_sigma_g(pd.read_csv(folder / "x2_tuning.csv.xz")),
 }
 
 

@@ -157,6 +157,7 @@ def cards() -> None:
     found = [pd.read_csv(path) for path in sorted(RESULTS.glob("shipped_defences_x*.csv*"))]
     rows = pd.concat(found, ignore_index=True)
     for defence in list_defences().itertuples():
+        if defence.name not in NAMES: continue  # networks on the filter: see ship_on_filter.py
         name, radius = defence.name, defence.eps_rel
         lines = {name: name, "the filter alone": f"filter of {name}", "bilinear": "bilinear"}
         if radius == 0.05: lines["a network without a defence"] = f"unet-x{defence.scale}-standard"
