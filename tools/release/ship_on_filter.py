@@ -89,8 +89,8 @@ python tools/release/ship_on_filter.py ship RUNS
 Mean PSNR (dB) / SSIM of {test} photographs of `test`, before the weights were rounded to 16 bits, under an \
 ensemble of attacks with {passes} passes; filter and bilinear interpolation under their exact worst case \
 (`data/results/ceiling_attacked.csv.xz`, `ceiling.csv.xz`). Differences are those of the PSNR of this \
-defence under attack on the same photographs, with 95 % intervals. Rounding moved the clean PSNR of two photographs \
-by at most {moved:.5f} dB.
+defence under attack on the same photographs, with 95 % intervals. Rounding moved the clean PSNR of two \
+photographs by at most {moved:.5f} dB.
 
 {table}
 
