@@ -2,7 +2,7 @@
 
     python tools/ssim_attack.py DATA RUNS SCALE [PHOTOGRAPHS]
 
-writes data/results/ssim_attack_xSCALE.csv; rerun to resume.
+writes data/results/ssim_attack_xSCALE.csv (committed packed by xz; unpack to resume).
 
 DATA holds photographs in the ImageNet-mini layout, RUNS the networks of `rs_sr_study train`. Networks
 trained on noise are smoothed at the level that the study chose for all radii, the others are not. The

@@ -3,7 +3,7 @@ mode.
 
     python tools/training_mode.py DATA RUNS [PHOTOGRAPHS]
 
-writes data/results/training_mode.csv; rerun to resume.
+writes data/results/training_mode.csv (committed packed by xz; unpack to resume).
 
 DATA holds photographs in the ImageNet-mini layout, RUNS the networks of `rs_sr_study train`. A batch norm
 without running statistics takes those of the batch in every mode, so the batch is attacked, reconstructed

@@ -30,8 +30,9 @@ SETTINGS = ("projected", "ssim_weight")  # there, an empty cell was a setting's 
 
 
 def old_table(revision: str, path: Path) -> Table | None:
-    "Read a table of an older revision, with today's names, packed as today or by gzip; None: none."
-    for file in dict.fromkeys((path, path.with_suffix(".gz") if path.suffix == ".xz" else path)):
+    "Read a table of an older revision, with today's names, however it was packed; None: no such table."
+    earlier = [path.with_suffix(".gz"), path.with_suffix("")] if path.suffix == ".xz" else []
+    for file in (path, *earlier):
         place = f"{revision}:{file.relative_to(ROOT).as_posix()}"
         found = subprocess.run(["git", "show", place], cwd=ROOT, capture_output=True, check=False)
         if found.returncode: continue
