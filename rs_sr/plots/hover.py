@@ -30,6 +30,7 @@ def _circles(tips, box, dpi: float) -> list[str]:
                      f"<title>{escape(text)}</title></circle>")
     return found
 
+# %% ../../nbs/plots/08_hover.ipynb #f1d3520a
 def speaking_svg(
     figure,  # matplotlib Figure of `plot_labelled`, with `tips`
 ) -> str:  # SVG, from its first tag on
