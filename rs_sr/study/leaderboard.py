@@ -229,5 +229,5 @@ def how_measured(
             f"names, scale {frame.scale.iloc[0]}, {crop} x {crop} pixels, seed {frame.seed.iloc[0]}. "
             f"Passes of the attack for an image and radius: {passes}, where a forward and a backward pass "
             "count one each, for a smoothed network those of its base. Smoothing levels were chosen on "
-            "validation photographs (`data/results/defences_tuning.csv.gz`), by mean SSIM over all "
+            "validation photographs (`data/results/defences_tuning.csv.xz`), by mean SSIM over all "
             f"radii. Made at commit {', '.join(commits)}; versions and machine are in the file.")

@@ -66,7 +66,7 @@ SUMMARIES: dict[str, Callable[[Path], pd.DataFrame]] = {
     "tables of the study, scale 2": lambda folder: study_tables(folder, 2),
     "tables of the study, scale 4": lambda folder: study_tables(folder, 4),
     "leaderboard": lambda folder: ranking(pd.read_csv(folder / "leaderboard.csv.gz")),
-    "means of x2_test": lambda folder: summarise(pd.read_csv(folder / "x2_test.csv.gz")),
+    "means of x2_test": lambda folder: summarise(pd.read_csv(folder / "x2_test.csv.xz")),
     "certified quality": lambda folder: certified_summary(pd.read_csv(folder / "x2_certificates.csv.gz")),
     "chosen sigma_g": lambda folder: best_sigma_g(pd.read_csv(folder / "x2_tuning.csv.xz")),
 }

@@ -25,7 +25,7 @@ from rs_sr.runtime import atomic, checksum
 ROOT = Path(__file__).resolve().parents[2]
 WEIGHTS, RESULTS = ROOT / "rs_sr" / "weights", ROOT / "data" / "results"
 sys.path.insert(0, str(ROOT / "tools"))
-SCALE, RADII = 2, (0.02, 0.05)  # a third pair of weights would take more room than it is worth
+SCALE, RADII = 2, (0.02, 0.05, 0.1)
 CROP, PROBES = 64, (0, 9)  # embedded photographs on which rounding is judged
 
 
@@ -64,9 +64,9 @@ tags: [super-resolution, adversarial-robustness]
 ---
 # {name}
 
-A defence for super-resolution by {scale} against attacks of relative radius {radius:g}: {share:.0%} of a \
-network that was trained on top of the best linear filter, against attacks, the rest of that filter. Input: \
-bilinearly enlarged photographs of any sides, in model space.
+A defence for super-resolution by {scale} against attacks of relative radius {radius:g}: {part}a network \
+that was trained on top of the best linear filter, against attacks{rest}. Input: bilinearly enlarged \
+photographs of any sides, in model space.
 
 ```python
 from rs_sr.models import Defence
@@ -96,6 +96,12 @@ photographs by at most {moved:.5f} dB.
 
 SHA-256 of `model.safetensors`: `{digest}`
 """
+
+
+def mixture(share: float) -> dict[str, str]:
+    "Say what else is in the sum, if anything is."
+    if share == 1: return {"part": "", "rest": ""}
+    return {"part": f"{share:.0%} of ", "rest": ", the rest of that filter"}
 
 
 def measured(radius: float) -> dict[str, pd.DataFrame]:
@@ -135,7 +141,7 @@ def described(radius: float, card: dict[str, Any], folder: Path) -> str:
     moved = max(abs(a - b) for a, b in zip(probes(Defence.from_pretrained(folder)),
                                            card["before rounding"]["PSNR (dB)"]))
     return CARD.format(
-        name=folder.name, scale=SCALE, radius=radius, share=card["weight"], blend=card["filter"],
+        name=folder.name, scale=SCALE, radius=radius, **mixture(card["weight"]), blend=card["filter"],
         photographs=note["photographs"], commit=note["commit"], device=note["device"],
         val=int(choice[choice.name == run_of(radius)].images.iloc[0]), start=f"x{SCALE}-small-crops",
         run=run_of(radius), test=rows["this defence"].image.nunique(), passes=passes, moved=moved,
