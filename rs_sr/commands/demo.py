@@ -13,7 +13,7 @@ from .shared import save_table, say_files
 
 # %% ../../nbs/commands/01_demo.ipynb #a1d9396c
 DEMO = {
-    "unet-x2-standard": "standard", "sr-x2-robust-0.05": "best defence",
+    "unet-x2-standard": "standard", "sr-x2-robust-0.05": "robust blend",
     "unet-x2-adv0.02": "adversarially trained", "unet-x2-noise0.4": "trained on noise"}
 
 # %% ../../nbs/commands/01_demo.ipynb #4b9c27bd
