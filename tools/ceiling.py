@@ -6,10 +6,11 @@
     python tools/ceiling.py bounds DATA RUNS              oracle, best filter, x2-erased and x4-erased
 
 DATA holds photographs in the ImageNet-mini layout; NAME is x{2,4}-erased, trained on erased measurements of
-all radii, x{2,4}-small-crops, trained against a homotopy that starts erased for every other photograph, or
-x{2,4}-on-filter-{0.02,0.05,0.1}, which goes on from there on larger crops. Every step resumes. Rows go
-to data/results/ceiling_choice.csv, ceiling_attacked.csv and ceiling.csv (the last two are committed packed
-by xz; unpack to resume).
+all radii, x{2,4}-small-crops, trained against a homotopy that starts erased for every other photograph,
+x{2,4}-on-filter-{0.02,0.05,0.1}, which goes on from there on larger crops, or x{2,4}-whole-{0.02,0.05,0.1},
+which goes on from that one on whole photographs and against more steps. Every step resumes. Rows go to
+data/results/ceiling_choice.csv, ceiling_attacked.csv and ceiling.csv (the last two are committed packed by
+xz; unpack to resume).
 """
 import json
 import sys
@@ -31,13 +32,16 @@ from rs_sr.training import TrainConfig, restored, train
 
 RESULTS = Path(__file__).resolve().parents[1] / "data" / "results"
 RADII = (0.01, 0.02, 0.05, 0.1, 0.2)
-NAMES = ("x2-small-crops", "x2-erased", "x2-on-filter-0.05", "x2-on-filter-0.1", "x2-on-filter-0.02")
+STAGES = ("small-crops", "on-filter", "whole")
+NAMES = [f"x{s}-{name}" for s in (2, 4) for name in ("erased", STAGES[0], *(
+    f"{stage}-{r:g}" for stage in STAGES[1:] for r in (0.02, 0.05, 0.1)))]
 COMMON: dict[str, Any] = dict(method="adversarial", loss="psnr", region=168, validations=4)
 SMALL: dict[str, Any] = dict(crop=64, batch_size=8, learning_rate=1e-3, epochs=8)
 EROSION: dict[str, Any] = SMALL | dict(attack="erasure", eps_rel=0.2, eps_low=0.01)
 DEFENCE: dict[str, Any] = dict(attack="homotopy", attack_start="mixed", attack_steps=3, eps_rel=0.05)
 # an attacker can put all of a photograph's radius into one place, so the last training is on large crops
 LARGE: dict[str, Any] = dict(crop=128, batch_size=2, learning_rate=5e-4, epochs=1, attack_steps=4)
+WHOLE: dict[str, Any] = LARGE | dict(crop=160, learning_rate=3e-4, attack_steps=6)
 SHARES = (0.0, 0.5, 0.75, 1.0)  # of the network
 VAL, SHORT = 12, 50  # photographs, and passes of the attack that chooses
 TEST, PASSES = 40, 120  # photographs, and passes of the attack that measures
@@ -50,7 +54,7 @@ def scale_of(name: str) -> int:
 
 
 def radius_of(name: str) -> float:
-    return float(name.rsplit("-", 1)[1]) if "-on-filter-" in name else DEFENCE["eps_rel"]
+    return float(name.rsplit("-", 1)[1]) if name in defences([name]) else DEFENCE["eps_rel"]
 
 
 def robust_filter(scale: int, radius: float, data: Path) -> AnySizeFilter:
@@ -75,14 +79,14 @@ def settings(name: str) -> dict[str, Any]:
     own = COMMON | {"scale": scale_of(name)}
     if name.endswith("erased"): return own | EROSION
     if name.endswith("crops"): return own | SMALL | DEFENCE
-    return own | DEFENCE | LARGE | {"eps_rel": radius_of(name)}
+    return own | DEFENCE | (WHOLE if "-whole-" in name else LARGE) | {"eps_rel": radius_of(name)}
 
 
 def started(name: str, runs: Path) -> OnFilter:
-    "Build a network as its training begins: the last one from the one for small crops."
+    "Build a network as its training begins: with the weights of the stage before."
     model = network(name)
-    if "-on-filter-" in name:
-        model.network.load_state_dict(trained(runs, f"x{scale_of(name)}-small-crops").network.state_dict())
+    before = f"x{scale_of(name)}-small-crops" if "-on-filter-" in name else name.replace("whole", "on-filter")
+    if before != name: model.network.load_state_dict(trained(runs, before).network.state_dict())
     return model
 
 
@@ -92,7 +96,7 @@ def trained(runs: Path, name: str) -> OnFilter:
 
 
 def defences(names: list[str]) -> list[str]:
-    return [name for name in names if "-on-filter-" in name]
+    return [name for name in names if "-on-filter-" in name or "-whole-" in name]
 
 
 def attacked_psnr(model: Blend, radius: float, pairs: SRDataset) -> float:
@@ -167,4 +171,4 @@ def main(step: str, data: Path, runs: Path, names: list[str]) -> None:
 
 if __name__ == "__main__":
     if len(sys.argv) < 4 or sys.argv[1] not in ("train", "choose", "measure", "bounds"): sys.exit(__doc__)
-    main(sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3]), sys.argv[4:] or list(NAMES))
+    main(sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3]), sys.argv[4:] or NAMES)
