@@ -1,4 +1,4 @@
-"""Check what ruff cannot see: the size of cells and functions, and names that cross a wall.
+"""Check what ruff cannot see: the size of cells and functions, names that cross a wall, traces of a test.
 
     python tools/checks/cells.py
 
@@ -51,6 +51,14 @@ def crowded(node: ast.AST) -> str:
     return ""
 
 
+def left_behind(tree: ast.Module) -> Iterator[int]:
+    "Yield lines that change the environment for the notebooks that are tested after this one."
+    for node in tree.body:
+        for target in node.targets if isinstance(node, ast.Assign) else []:
+            if isinstance(target, ast.Subscript) and ast.unparse(target.value) == "os.environ":
+                yield node.lineno
+
+
 def faults(name: str, source: str) -> Iterator[str]:
     "Yield what is wrong with one cell."
     if re.search(r"^\s*[%!]", source, re.M):
@@ -66,6 +74,8 @@ def faults(name: str, source: str) -> Iterator[str]:
             private = [a.name for a in node.names if a.name.startswith("_") and not a.name.startswith("__")]
             if private:
                 yield f"{name}: imports the private {', '.join(private)} of {node.module}"
+    for line in left_behind(tree):
+        yield f"{name}: line {line} of the cell sets an environment variable for good; use mock.patch.dict"
     limit = CLASS if any(isinstance(n, ast.ClassDef) for n in tree.body) else CELL
     facade = "index.ipynb" in name  # its cells are lists of names
     if (n := cell_lines(source, tree)) > limit and not facade:
