@@ -109,13 +109,18 @@ def _behind(first: nn.Module, model: nn.Module) -> nn.Module:
     "Put one network before another."
     return with_record(nn.Sequential(first, model), record_of(model), partner=record_of(first).method)
 
+def _named(name: str) -> Any:
+    "Read a defence, its filter alone, or a network."
+    if name.startswith("filter of "): return _named(name.removeprefix("filter of ")).second
+    return Defence.from_pretrained(name) if is_defence(name) else load_network(name)
+
 def stacked(
-    layers: str,  # names of weights, defences, and "projection"; first to last
+    layers: str,  # names of weights, defences, "filter of DEFENCE", and "projection"; first to last
     scale: int | None = None,  # of the measurements; None: the one in the record of the last layer
 ) -> nn.Module:  # y -> x_hat, model space, with its record
     "Build a stack of layers."
     *before, last = layer_names(layers)
-    model: Any = Defence.from_pretrained(last) if is_defence(last) else load_network(last)
+    model = _named(last)
     for part in reversed(before):
         model = projected(model, scale) if part == "projection" else _behind(load_network(part), model)
     return model

@@ -49,7 +49,8 @@ class Defence:
     @property
     def passes(self) -> int:  # of a network, for one reconstruction
         "Count what a reconstruction costs."
-        return (self.k if self.sigma_g else 1) * sum(part != "projection" for part in self.parts)
+        networks = [p for p in self.parts if p != "projection" and not p.startswith("filter of ")]
+        return (self.k if self.sigma_g else 1) * len(networks)
 
     def base(self) -> nn.Module:  # y -> x_hat, model space, without smoothing, with its record
         "Build the layers."

@@ -12,6 +12,7 @@ from collections.abc import Iterable
 
 # %% ../../nbs/study/00_words.ipynb #5520ea60
 PIECES = (
+    (r"^filter of sr-x\d-robust-(?=\d)", "linear filter "),
     (r"^sr-x\d-robust-(?=\d)", "shipped blend "),
     (r"^sr-x\d-onfilter-(?=\d)", "shipped network on a filter "),
     (r"^(unet-)?x\d-", ""),
