@@ -3,7 +3,7 @@
     python tools/release/ship_on_filter.py ship RUNS    16-bit weights and the record, from finished runs
     python tools/release/ship_on_filter.py cards        figures and cards, from the tables
 
-RUNS holds what `tools/ceiling.py train` has left. The share of each network is the one that was best in
+RUNS holds what `tools/ceiling.py train` has left. Stage and share of each network are those that were best in
 data/results/ceiling_choice.csv, its figures are those of data/results/ceiling_attacked.csv.xz, and its filter
 is that of the shipped blend of the same radius. The record says what the network reached before its weights
 were rounded, on embedded photographs, so that nobody has to believe that rounding costs nothing.
@@ -25,17 +25,23 @@ from rs_sr.runtime import atomic, checksum
 ROOT = Path(__file__).resolve().parents[2]
 WEIGHTS, RESULTS = ROOT / "rs_sr" / "weights", ROOT / "data" / "results"
 sys.path.insert(0, str(ROOT / "tools"))
-SCALE, RADII = 2, (0.02, 0.05, 0.1)
+from ceiling import chosen, finalist, trained  # type: ignore[import-not-found]  # noqa: E402
+
+MADE = [(scale, radius) for scale in (2, 4) for radius in (0.02, 0.05, 0.1)]
 CROP, PROBES = 64, (0, 9)  # embedded photographs on which rounding is judged
 
 
-def run_of(radius: float) -> str:
-    return f"x{SCALE}-on-filter-{radius:g}"
+def shipped(scale: int, radius: float) -> str:
+    return f"sr-x{scale}-onfilter-{radius:g}"
 
 
-def probes(model: torch.nn.Module) -> list[float]:
+def rival(scale: int, radius: float) -> str:
+    return f"sr-x{scale}-robust-{radius:g}"
+
+
+def probes(model: torch.nn.Module, scale: int) -> list[float]:
     "Reconstruct two embedded photographs, not attacked; PSNR in dB."
-    pairs = SRDataset(sample_photos("test"), scale=SCALE, crop=CROP)
+    pairs = SRDataset(sample_photos("test"), scale=scale, crop=CROP)
     y, x = pairs.batch(list(PROBES))
     with torch.no_grad(): made = pairs.normalization.to_pixels(model(y), clamp=True)
     found: list[float] = psnr(made, pairs.normalization.to_pixels(x, clamp=True)).tolist()
@@ -44,17 +50,17 @@ def probes(model: torch.nn.Module) -> list[float]:
 
 def ship(runs: Path) -> None:
     "Write the weights and the record of each."
-    from ceiling import chosen, trained  # type: ignore[import-not-found]
-    for radius in RADII:
-        model, share = trained(runs, run_of(radius)), float(chosen(run_of(radius)))
+    for scale, radius in MADE:
+        run = finalist(scale, radius)
+        if not run: continue
+        model, share = trained(runs, run), float(chosen(run))
         with_record(model, record_of(model), level=radius)
-        card = {"filter": f"sr-x{SCALE}-robust-{radius:g}"}
-        made = Defence(model, model.linear, share, card=card).eval()
-        note = json.loads((runs / run_of(radius) / "training.json").read_text())
+        made = Defence(model, model.linear, share, card={"filter": rival(scale, radius)}).eval()
+        note = json.loads((runs / run / "training.json").read_text())
         kept = {part: note[part] for part in ("photographs", "commit", "device", "date")}
-        known = {"photographs": list(PROBES), "PSNR (dB)": probes(made)}
-        made.card |= {"training": kept, "before rounding": known}
-        made.save_pretrained(WEIGHTS / f"sr-x{SCALE}-onfilter-{radius:g}")
+        known = {"photographs": list(PROBES), "PSNR (dB)": probes(made, scale)}
+        made.card |= {"training": {"run": run, **kept}, "before rounding": known}
+        made.save_pretrained(WEIGHTS / shipped(scale, radius))
 
 
 CARD = """---
@@ -82,7 +88,7 @@ of ImageNet (non-commercial research use), code at commit {commit}, {device}; it
 others under attack (`data/results/ceiling_choice.csv`). To train it again:
 
 ```sh
-python tools/ceiling.py train DATA RUNS {start} {run}
+python tools/ceiling.py train DATA RUNS {stages}
 python tools/release/ship_on_filter.py ship RUNS
 ```
 
@@ -104,12 +110,12 @@ def mixture(share: float) -> dict[str, str]:
     return {"part": f"{share:.0%} of ", "rest": ", the rest of that filter"}
 
 
-def measured(radius: float) -> dict[str, pd.DataFrame]:
+def measured(scale: int, radius: float) -> dict[str, pd.DataFrame]:
     "Read rows of the defence, of the blend of its radius and of linear estimators, by image."
     nets, bounds = (pd.read_csv(RESULTS / f"{name}.csv.xz") for name in ("ceiling_attacked", "ceiling"))
-    models = {"this defence": run_of(radius), "the shipped blend": f"sr-x{SCALE}-robust-{radius:g}"}
+    models = {"this defence": finalist(scale, radius), "the shipped blend": rival(scale, radius)}
     found = {label: nets[nets.model == model] for label, model in models.items()}
-    at = bounds[(bounds.scale == SCALE) & (bounds.eps_rel == radius)]
+    at = bounds[(bounds.scale == scale) & (bounds.eps_rel == radius)]
     for label, model in {"the filter alone": "filter", "bilinear": "bilinear"}.items():
         found[label] = at[at.model == model]
     return found
@@ -133,31 +139,38 @@ def table(rows: dict[str, pd.DataFrame]) -> str:
     return "\n".join(lines)
 
 
-def described(radius: float, card: dict[str, Any], folder: Path) -> str:
+def stages(run: str) -> list[str]:
+    "Name the runs that a network went through."
+    first, radius = f"{run[:2]}-small-crops", run.rsplit("-", 1)[1]
+    return list(dict.fromkeys([first, f"{run[:2]}-on-filter-{radius}", run]))
+
+
+def described(scale: int, radius: float, card: dict[str, Any], folder: Path) -> str:
     "Write a card."
-    choice = pd.read_csv(RESULTS / "ceiling_choice.csv")
-    rows, note = measured(radius), card["training"]
+    choice, run = pd.read_csv(RESULTS / "ceiling_choice.csv"), finalist(scale, radius)
+    rows, note = measured(scale, radius), card["training"]
     passes = int(rows["this defence"].steps.max())
-    moved = max(abs(a - b) for a, b in zip(probes(Defence.from_pretrained(folder)),
+    moved = max(abs(a - b) for a, b in zip(probes(Defence.from_pretrained(folder), scale),
                                            card["before rounding"]["PSNR (dB)"]))
     return CARD.format(
-        name=folder.name, scale=SCALE, radius=radius, **mixture(card["weight"]), blend=card["filter"],
+        name=folder.name, scale=scale, radius=radius, **mixture(card["weight"]), blend=card["filter"],
         photographs=note["photographs"], commit=note["commit"], device=note["device"],
-        val=int(choice[choice.name == run_of(radius)].images.iloc[0]), start=f"x{SCALE}-small-crops",
-        run=run_of(radius), test=rows["this defence"].image.nunique(), passes=passes, moved=moved,
+        val=int(choice[choice.name == run].images.iloc[0]), stages=" ".join(stages(run)),
+        test=rows["this defence"].image.nunique(), passes=passes, moved=moved,
         table=table(rows), digest=checksum(folder / "model.safetensors"))
 
 
 def cards() -> None:
     "Write figures and cards."
-    for radius in RADII:
-        folder = WEIGHTS / f"sr-x{SCALE}-onfilter-{radius:g}"
+    for scale, radius in MADE:
+        folder = WEIGHTS / shipped(scale, radius)
+        if not folder.is_dir(): continue
         card = json.loads((folder / "defence.json").read_text(encoding="utf-8"))
-        means = measured(radius)["this defence"].groupby("eps_rel").psnr.mean()
+        means = measured(scale, radius)["this defence"].groupby("eps_rel").psnr.mean()
         card["figures"] = {f"PSNR (dB), {'attacked' if e else 'clean'}": round(float(p), 2)
                            for e, p in means.items()}
         with atomic(folder / "defence.json") as draft: draft.write_text(json.dumps(card, indent=1) + "\n")
-        with atomic(folder / "README.md") as draft: draft.write_text(described(radius, card, folder))
+        with atomic(folder / "README.md") as draft: draft.write_text(described(scale, radius, card, folder))
 
 
 if __name__ == "__main__":
