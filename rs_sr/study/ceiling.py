@@ -107,7 +107,7 @@ LINES = {"guess": "estimated ceiling", "pair": "proved for mirrored pairs", "ora
 
 def _line_of(model: str) -> str:  # a key of LINES; empty: none of them
     "Tell to which line an attacked model belongs."
-    if "-on-filter-" in model: return "on filter"
+    if "-on-filter-" in model or "-whole-" in model: return "on filter"  # the last stages of its training
     return "shipped" if model.startswith("sr-x") else ""
 
 def joined(
@@ -154,10 +154,10 @@ GOALS = {0.02: 0.8, 0.05: 0.3, 0.1: 0.3}  # dB above the best filter, set before
 
 def on_ceiling(
     rows,  # DataFrame of `joined`
+    scale: int = 2,
 ) -> str:  # Markdown: two sentences
     "Say how much is left above the best filter, and how much of it was won."
-    guess, oracle = (over_filter(rows, line) for line in ("guess", "oracle"))
-    nets = over_filter(rows, "on filter")
+    guess, oracle, nets = (over_filter(rows, line, scale) for line in ("guess", "oracle", "on filter"))
     won = ", ".join(f"{r.mean:+.2f} dB at {r.Index:g}" for r in nets.itertuples())
     met = [f"{r:g}" for r in nets.index if nets["mean"][r] >= GOALS.get(r, math.inf)]
     goals = ", ".join(f"{GOALS[r]:g}" for r in nets.index if r in GOALS)
