@@ -13,7 +13,7 @@ from .shared import save_table, say_files
 
 # %% ../../nbs/commands/01_demo.ipynb #a1d9396c
 DEMO = {
-    "unet-x2-standard": "standard", "sr-x2-robust-0.05": "robust blend",
+    "unet-x2-standard": "standard", "sr-x2-onfilter-0.05": "network on a filter",
     "unet-x2-adv0.02": "adversarially trained", "unet-x2-noise0.4": "trained on noise"}
 
 # %% ../../nbs/commands/01_demo.ipynb #4b9c27bd
@@ -59,7 +59,8 @@ def _most_harmed(frame, model, eps_rel):
 def _label(name, sigma_g) -> str:
     "Name a network above its picture."
     if sigma_g: return f"smoothed {sigma_g:g}"
-    return {"adversarially trained": "adversarial"}.get(DEMO[name], DEMO[name])
+    short = {"adversarially trained": "adversarial", "network on a filter": "on a filter"}
+    return short.get(DEMO[name], DEMO[name])
 
 # %% ../../nbs/commands/01_demo.ipynb #c3d83f90
 def _teaser(models, levels, dataset, image, eps_rel, k, path, seed):
