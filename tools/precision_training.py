@@ -28,7 +28,7 @@ OUT = Path(__file__).resolve().parents[1] / "data" / "results" / "precision_trai
 START, RADIUS, CROP, SEEDS = "unet-x2-standard", 0.05, 64, (0, 1, 2)
 ATTACK: dict[str, Any] = dict(
     method="adversarial", eps_rel=RADIUS, attack_start="measurement", attack_steps=3)
-SETTINGS = ATTACK | dict(crop=CROP, batch_size=8, epochs=4, learning_rate=2e-3, validations=1)
+SETTINGS = ATTACK | dict(crop=CROP, batch_size=8, epochs=2, learning_rate=2e-3, validations=1)
 IMAGES, PASSES = 16, 120  # photographs, and passes of the attack that measures
 # low: share of the passes of a run, updates of weights included, that were taken in 16 bits
 SCHEMA = Schema({"precision": str, "seed": int, "low": float, "eps_rel": float, "image": str, "psnr": float},
