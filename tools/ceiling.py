@@ -3,7 +3,7 @@
     python tools/ceiling.py train DATA RUNS [NAME ...]    networks, each in a folder of RUNS
     python tools/ceiling.py choose DATA RUNS [NAME ...]   their share next to the filter, on val
     python tools/ceiling.py measure DATA RUNS [NAME ...]  the best stages under attack, on test
-    python tools/ceiling.py bounds DATA RUNS              oracle, best filter, x2-erased and x4-erased
+    python tools/ceiling.py bounds DATA RUNS [RADIUS ...] oracle, best filter, x2-erased and x4-erased
 
 DATA holds photographs in the ImageNet-mini layout; NAME is x{2,4}-erased, trained on erased measurements of
 all radii, x{2,4}-small-crops, trained against a homotopy that starts erased for every other photograph,
@@ -14,6 +14,7 @@ xz; unpack to resume).
 """
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -155,14 +156,14 @@ def measure(data: Path, runs: Path, names: list[str]) -> None:
                  baselines=False, out=RESULTS / "ceiling_attacked.csv", batch_size=4, device="cpu")
 
 
-def bounds(data: Path, runs: Path) -> None:
+def bounds(data: Path, runs: Path, radii: Sequence[float]) -> None:
     "Measure what erasure leaves."
     with Table(RESULTS / "ceiling.csv", CEILING) as table:
         for scale in (2, 4):
             test = SRDataset(data, scale=scale, crop=160, split="test")
             name = f"x{scale}-erased"
             guess = trained(runs, name) if (runs / name / "model.safetensors").is_file() else None
-            for radius in RADII:
+            for radius in radii:
                 done = table.pieces("image", "scale", "eps_rel")
                 images = [i for i in subset(len(test), TEST) if (test.names[i], scale, radius) not in done]
                 if not images: continue
@@ -171,7 +172,8 @@ def bounds(data: Path, runs: Path) -> None:
 
 
 def main(step: str, data: Path, runs: Path, names: list[str]) -> None:
-    if step == "bounds": return bounds(data, runs)
+    if step == "bounds": return bounds(data, runs, [float(radius) for radius in names] or RADII)
+    names = names or NAMES
     if step == "choose": return choose(data, runs, names)
     if step == "measure": return measure(data, runs, names)
     for name in names:
@@ -183,4 +185,4 @@ def main(step: str, data: Path, runs: Path, names: list[str]) -> None:
 
 if __name__ == "__main__":
     if len(sys.argv) < 4 or sys.argv[1] not in ("train", "choose", "measure", "bounds"): sys.exit(__doc__)
-    main(sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3]), sys.argv[4:] or NAMES)
+    main(sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3]), sys.argv[4:])
