@@ -4,10 +4,13 @@
 
 # %% auto #0
 __all__ = ['certified_gains', 'certified_reach', 'linear_certificates', 'on_certain', 'certain_table', 'on_strong_attacks',
-           'plot_certain']
+           'constant_margins', 'on_constants', 'plot_constants', 'plot_certain']
 
 # %% ../../nbs/study/19_certain.ipynb #451f8bab
 import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+import numpy as np
 from ..evaluation import CertificateTable, Interval, best_median, certified_difference, interval
 from ..plots import DISTINCT, Curve, plot_labelled
 from .evidence import Evidence, over_photographs, values
@@ -108,6 +111,57 @@ def on_strong_attacks(
                     f"{nearest.margin:.2f} dB, by *{nearest.attack}*.")
     verdict = f"broke {broken} of" if broken else "broke none of"
     return f"**The strongest attacks {verdict} {len(triples):,} certificates.** {' '.join(said)}"
+
+# %% ../../nbs/study/19_certain.ipynb #279256f0
+def constant_margins(
+    rows,  # DataFrame, as `tools/lipschitz.py` writes it: mean squares by eps_rel and image
+    trained: float,  # constant of the network to which they belong
+    constants: Sequence[float],  # pixels for each model unit
+):  # -> DataFrame by eps_rel and constant: removed, charged; mean dB above the filter's exact worst case
+    "Find what a network would be worth with other constants."
+    import pandas as pd
+    found = {}
+    for radius, r in rows.groupby("eps_rel"):
+        for constant in constants:
+            a = constant / trained
+            outside = np.sqrt(r.missing - 2 * a * r["product"] + a**2 * r.added)
+            errors = [r.filtered + (outside + charge)**2 for charge in (0.0, constant * radius)]
+            found[radius, constant] = [10 * np.log10((r.filtered + r.missing) / e).mean() for e in errors]
+    index = pd.MultiIndex.from_tuples(found, names=["eps_rel", "constant"])
+    return pd.DataFrame(list(found.values()), index, columns=["removed", "charged"])
+
+# %% ../../nbs/study/19_certain.ipynb #0b72d776
+def on_constants(
+    rows,  # DataFrame, as `tools/lipschitz.py` writes it
+    about: Mapping[str, Any],  # its record: constants by radius
+) -> str:  # Markdown: a sentence for each radius, and how far the bound is from an attack
+    "Say whether a network with a constant is certified above its filter."
+    said = []
+    for radius, r in rows.groupby("eps_rel"):
+        d, clean = interval(r.certified - r["filter"]), (r.clean - r.clean_filter).mean()
+        said.append(f"at {radius:g}, {d.mean:+.3f} dB ({d.lo:+.3f} to {d.hi:+.3f}), "
+                    f"constant {about['constants'][f'{radius:g}']:.2g}, without attack {clean:+.3f} dB")
+    hit = rows.dropna(subset="attacked")
+    slack = (hit.attacked - hit.certified).mean()
+    shown = rows.image.nunique()
+    return (f"Certified PSNR above the exact worst case of the filter alone, {shown} photographs: "
+            f"{'; '.join(said)}. The strongest attack ({about['passes']} passes) stays {slack:.2f} dB above "
+            "the certificate.")
+
+# %% ../../nbs/study/19_certain.ipynb #cf61f064
+def plot_constants(
+    margins,  # DataFrame, as from `constant_margins`
+):  # -> matplotlib Figure
+    "Draw what a network removes, and what is left of it after the charge, by its constant."
+    charts: dict[str, list[Curve]] = {}
+    for radius, rows in margins.groupby("eps_rel"):
+        lines = {name: rows[name].droplevel("eps_rel").rename("mean").to_frame() for name in rows}
+        charts[f"radius {radius:g}"] = [
+            Curve("error\nremoved", lines["removed"], DISTINCT[1], "--"),
+            Curve("certified", lines["charged"], DISTINCT[0])]
+    constants = sorted(set(margins.index.get_level_values("constant")))
+    return plot_labelled(charts, constants, "above the filter (dB)", zero=True, height=2.2,
+                         xlabel="Lipschitz constant (pixels for a model unit)")
 
 # %% ../../nbs/study/19_certain.ipynb #d78d8286
 def plot_certain(
