@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['ErrorParts', 'error_parts', 'squared_bound', 'certify_lipschitz']
 
-# %% ../../nbs/certificates/13_lipschitz_residual.ipynb #6d9065ac
+# %% ../../nbs/certificates/13_lipschitz_residual.ipynb #35b6e4eb
 import math
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -19,7 +19,7 @@ from ..metrics import psnr_from_error
 from ..models import LipschitzOnFilter, worst_spectrum
 from ..physics import project_to_range
 
-# %% ../../nbs/certificates/13_lipschitz_residual.ipynb #acd291a1
+# %% ../../nbs/certificates/13_lipschitz_residual.ipynb #db3270ba
 class ErrorParts(NamedTuple):
     "What the bound is made of, for each photograph."
     filtered: Tensor  # w^2: squared error of the filter inside its range, at most, (B,), pixels
@@ -62,7 +62,7 @@ def squared_bound(
     "Bound the error of each photograph over all perturbations up to a radius."
     return error_parts(model, y, x, eps).squared(model.network.constant*eps)
 
-# %% ../../nbs/certificates/13_lipschitz_residual.ipynb #911c85a0
+# %% ../../nbs/certificates/13_lipschitz_residual.ipynb #b8eecaff
 def certify_lipschitz(
     model: LipschitzOnFilter,
     y: Tensor,  # one measurement, (1, C, H, W), model space

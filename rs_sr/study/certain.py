@@ -112,7 +112,7 @@ def on_strong_attacks(
     verdict = f"broke {broken} of" if broken else "broke none of"
     return f"**The strongest attacks {verdict} {len(triples):,} certificates.** {' '.join(said)}"
 
-# %% ../../nbs/study/19_certain.ipynb #279256f0
+# %% ../../nbs/study/19_certain.ipynb #371d3444
 def constant_margins(
     rows,  # DataFrame, as `tools/lipschitz.py` writes it: mean squares by eps_rel and image
     trained: float,  # constant of the network to which they belong
@@ -130,7 +130,7 @@ def constant_margins(
     index = pd.MultiIndex.from_tuples(found, names=["eps_rel", "constant"])
     return pd.DataFrame(list(found.values()), index, columns=["removed", "charged"])
 
-# %% ../../nbs/study/19_certain.ipynb #0b72d776
+# %% ../../nbs/study/19_certain.ipynb #223cb3d9
 def on_constants(
     rows,  # DataFrame, as `tools/lipschitz.py` writes it
     about: Mapping[str, Any],  # its record: constants by radius
@@ -148,7 +148,7 @@ def on_constants(
             f"{'; '.join(said)}. The strongest attack ({about['passes']} passes) stays {slack:.2f} dB above "
             "the certificate.")
 
-# %% ../../nbs/study/19_certain.ipynb #cf61f064
+# %% ../../nbs/study/19_certain.ipynb #d4d40b92
 def plot_constants(
     margins,  # DataFrame, as from `constant_margins`
 ):  # -> matplotlib Figure
