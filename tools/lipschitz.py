@@ -5,15 +5,15 @@
 
 DATA holds photographs in the ImageNet-mini layout. Both steps resume. The loss is the bound in dB, relative
 to the exact worst case of the filter alone, at the smallest radius. The constant is held for the first half
-of the steps, so that the network can learn what to do before it is charged for how much. For each radius it
-is chosen anew on val, with the filter of that radius. Rows on test have what every other constant would be
-worth: mean squares, in pixels, of the filter's worst error in its range, of what it misses outside, of what
-the network adds there, and the mean of the product of the last two.
+of the steps, so that the network can learn what to do before it is charged for how much. At other radii the
+same network stands on the filter of that radius. Rows on test have what every other constant would be worth:
+mean squares, in pixels, of the filter's worst error in its range, of what it misses outside, of what the
+network adds there, and the mean of the product of the last two.
 """
 import json
 import sys
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 
@@ -30,8 +30,7 @@ RESULTS = Path(__file__).resolve().parents[1] / "data" / "results"
 FILTERS = {0.01: 0.02, 0.02: 0.02, 0.05: 0.05}  # by radius: the shipped filter with the best worst case
 CHANNELS, DEPTH, SEED = 16, 3, 0
 PHOTOS, CROP, BATCH, STEPS, RATE, KEEP = 300, 96, 4, 1000, 5e-3, 50
-VAL, TEST, HIT, PASSES = 24, 20, 6, 120  # photographs: to choose, certify and attack; passes of the attack
-SHARES = [1e-6, *(2.0**(power / 4) for power in range(-40, 13))]  # of the constant that was trained
+TEST, HIT, PASSES = 20, 3, 120  # photographs to certify and to attack; passes of the attack
 FIGURES = ["filter", "certified", "clean_filter", "clean", "attacked"]  # dB
 FIGURES += ["filtered", "missing", "product", "added"]  # mean squares
 COLUMNS = Schema({"eps_rel": float, "image": str, **dict.fromkeys(FIGURES, float)}, ["eps_rel", "image"])
@@ -87,40 +86,22 @@ def train(data: Path, runs: Path) -> None:
         file.with_suffix(".new").replace(file)
 
 
-class Chosen(NamedTuple):
-    "A network for a radius."
-    model: LipschitzOnFilter
-    share: float  # of the constant that was trained
-
-
-def chosen(data: Path, runs: Path, radius: float) -> Chosen:
-    "Load the network, with the constant that certifies most on val at a radius."
+def trained(radius: float, runs: Path) -> LipschitzOnFilter:
+    "Load the network, on the filter of a radius."
     model = built(radius).eval()
     model.network.load_state_dict(torch.load(runs / "network.pt")["network"])
-    val = SRDataset(data, scale=2, crop=160, split="val")
-    y, x = val.batch(subset(len(val), VAL))
-    eps, constant = eps_from_rel(radius, y), model.network.constant.item()
-    with torch.no_grad():
-        found = error_parts(model, y, x, eps)
-        def margin(share: float) -> float:
-            parts = found._replace(added=share * found.added)
-            return float(gain(parts, torch.tensor(share * constant * eps)).mean())
-        best = max(SHARES, key=margin)
-        print(f"radius {radius:g}: constant {best * constant:.5f}, {margin(best):+.4f} dB on val", flush=True)
-        model.network.log_constant += torch.tensor(best).log()
-    return Chosen(model, best)
+    return model
 
 
-def row_of(found: Chosen, y: torch.Tensor, x: torch.Tensor, radius: float, hit: bool) -> dict[str, float]:
-    "Certify one photograph, and attack it; mean squares are those of the network as it was trained."
-    model = found.model
+def row_of(model: LipschitzOnFilter, y: torch.Tensor, x: torch.Tensor, radius: float, hit: bool) -> dict:
+    "Certify one photograph, and attack it."
     eps, units = eps_from_rel(radius, y), model.normalization
     z = attack_ensemble(model, y, x, eps, passes=PASSES).y if hit else None
     def quality(f, z):
         return float(psnr(units.to_pixels(f(z), clamp=True), units.to_pixels(x, clamp=True)))
     with torch.no_grad():
         parts = error_parts(model, y, x, eps)
-        added = parts.added / found.share
+        added = parts.added
         figures = [certify_linear(model.linear, y, x, [eps])[0].value,
                  certify_lipschitz(model, y, x, [eps])[0].value, quality(model.linear, y), quality(model, y),
                  float("nan") if z is None else quality(model, z), float(parts.filtered) / x.numel(),
@@ -131,21 +112,20 @@ def row_of(found: Chosen, y: torch.Tensor, x: torch.Tensor, radius: float, hit: 
 def measure(data: Path, runs: Path) -> None:
     "Write the table."
     test = SRDataset(data, scale=2, crop=160, split="test")
-    networks = {radius: chosen(data, runs, radius) for radius in FILTERS}
+    models = {radius: trained(radius, runs) for radius in FILTERS}
     with Table(RESULTS / "lipschitz.csv", COLUMNS) as table:
         for number, i in enumerate(subset(len(test), TEST)):
             y, x = test.batch([i])
-            for radius, network in networks.items():
+            for radius, model in models.items():
                 if (radius, test.names[i]) in table.pieces("eps_rel", "image"): continue
-                row = row_of(network, y, x, radius, hit=number < HIT)
+                row = row_of(model, y, x, radius, hit=number < HIT)
                 table.add({"eps_rel": radius, "image": test.names[i], **row})
             table.save()
-    constants = {f"{r:g}": float(f"{n.model.network.constant.item():.5g}") for r, n in networks.items()}
-    trained = torch.load(runs / "network.pt")["network"]["log_constant"].exp().item()
-    about = {"trained": float(f"{trained:.5g}"), "constants": constants,
+    constant = models[min(FILTERS)].network.constant.item()
+    about = {"constant": float(f"{constant:.5g}"),
              "filters": {f"{r:g}": f for r, f in FILTERS.items()}, "channels": CHANNELS, "depth": DEPTH,
              "photographs": PHOTOS, "crop": CROP, "batch_size": BATCH, "steps": STEPS,
-             "val": VAL, "images": TEST, "attacked": HIT, "passes": PASSES, "seed": SEED, **provenance("cpu")}
+             "images": TEST, "attacked": HIT, "passes": PASSES, "seed": SEED, **provenance("cpu")}
     (RESULTS / "lipschitz.json").write_text(json.dumps(about, indent=1) + "\n")
 
 

@@ -112,7 +112,7 @@ def on_strong_attacks(
     verdict = f"broke {broken} of" if broken else "broke none of"
     return f"**The strongest attacks {verdict} {len(triples):,} certificates.** {' '.join(said)}"
 
-# %% ../../nbs/study/19_certain.ipynb #371d3444
+# %% ../../nbs/study/19_certain.ipynb #7edf3a14
 def constant_margins(
     rows,  # DataFrame, as `tools/lipschitz.py` writes it: mean squares by eps_rel and image
     trained: float,  # constant of the network to which they belong
@@ -130,25 +130,30 @@ def constant_margins(
     index = pd.MultiIndex.from_tuples(found, names=["eps_rel", "constant"])
     return pd.DataFrame(list(found.values()), index, columns=["removed", "charged"])
 
-# %% ../../nbs/study/19_certain.ipynb #223cb3d9
+# %% ../../nbs/study/19_certain.ipynb #c80722fb
 def on_constants(
     rows,  # DataFrame, as `tools/lipschitz.py` writes it
-    about: Mapping[str, Any],  # its record: constants by radius
-) -> str:  # Markdown: a sentence for each radius, and how far the bound is from an attack
-    "Say whether a network with a constant is certified above its filter."
-    said = []
+    about: Mapping[str, Any],  # its record: the constant, and passes of the attack
+) -> str:  # Markdown: a verdict, a part for each radius, and how far the bound is from an attack
+    "Say whether a network with a constant is certified above its filter, and why not."
+    constant, said = about["constant"], []
+    tried = constant_margins(rows, constant, [constant * 2.0**power for power in range(-10, 4)]).charged
+    best = tried.groupby("eps_rel").max()
     for radius, r in rows.groupby("eps_rel"):
-        d, clean = interval(r.certified - r["filter"]), (r.clean - r.clean_filter).mean()
-        said.append(f"at {radius:g}, {d.mean:+.3f} dB ({d.lo:+.3f} to {d.hi:+.3f}), "
-                    f"constant {about['constants'][f'{radius:g}']:.2g}, without attack {clean:+.3f} dB")
+        d = interval(r.certified - r["filter"])
+        removed = constant_margins(r, constant, [constant]).removed.iloc[0]
+        said.append(f"at {radius:g} it removes {removed:.3f} dB and is charged {removed - d.mean:.3f}, "
+                    f"together {d.mean:+.3f} ({d.lo:+.3f} to {d.hi:+.3f})")
+    above = ", ".join(f"{radius:g}" for radius in best.index[best > 0])
+    verdict = f"pays at {above}" if above else "does not pay at any of these radii, whatever its constant"
     hit = rows.dropna(subset="attacked")
     slack = (hit.attacked - hit.certified).mean()
-    shown = rows.image.nunique()
-    return (f"Certified PSNR above the exact worst case of the filter alone, {shown} photographs: "
-            f"{'; '.join(said)}. The strongest attack ({about['passes']} passes) stays {slack:.2f} dB above "
-            "the certificate.")
+    return (f"**A network with a proved constant {verdict}.** Against the exact worst case of its filter "
+            f"alone, {rows.image.nunique()} photographs, with a constant of {constant:.2g}: {'; '.join(said)}. The "
+            f"strongest attack ({about['passes']} passes, {hit.image.nunique()} photographs) stays "
+            f"{slack:.2f} dB above the certificate.")
 
-# %% ../../nbs/study/19_certain.ipynb #d4d40b92
+# %% ../../nbs/study/19_certain.ipynb #eca78bf0
 def plot_constants(
     margins,  # DataFrame, as from `constant_margins`
 ):  # -> matplotlib Figure
