@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['certified_gains', 'certified_reach', 'linear_certificates', 'on_certain', 'certain_table', 'on_strong_attacks',
-           'constant_margins', 'on_constants', 'plot_constants', 'plot_certain']
+           'constant_margins', 'break_even', 'on_constants', 'plot_constants', 'plot_certain']
 
 # %% ../../nbs/study/19_certain.ipynb #451f8bab
 import math
@@ -112,7 +112,7 @@ def on_strong_attacks(
     verdict = f"broke {broken} of" if broken else "broke none of"
     return f"**The strongest attacks {verdict} {len(triples):,} certificates.** {' '.join(said)}"
 
-# %% ../../nbs/study/19_certain.ipynb #7edf3a14
+# %% ../../nbs/study/19_certain.ipynb #955121f7
 def constant_margins(
     rows,  # DataFrame, as `tools/lipschitz.py` writes it: mean squares by eps_rel and image
     trained: float,  # constant of the network to which they belong
@@ -130,7 +130,18 @@ def constant_margins(
     index = pd.MultiIndex.from_tuples(found, names=["eps_rel", "constant"])
     return pd.DataFrame(list(found.values()), index, columns=["removed", "charged"])
 
-# %% ../../nbs/study/19_certain.ipynb #c80722fb
+# %% ../../nbs/study/19_certain.ipynb #5a670feb
+def break_even(
+    rows,  # DataFrame, as `tools/lipschitz.py` writes it; the smallest radius is looked at
+    trained: float,  # constant of the network
+) -> float:  # eps_rel
+    "Find the radius below which a small part of the network is certified above its filter."
+    r = rows[rows.eps_rel == rows.eps_rel.min()]
+    missing = np.sqrt(r.missing)
+    weight = missing / (r.filtered + r.missing)  # of a change in brackets, in dB
+    return float((weight * r["product"] / missing).sum() / weight.sum() / trained)
+
+# %% ../../nbs/study/19_certain.ipynb #f2aae549
 def on_constants(
     rows,  # DataFrame, as `tools/lipschitz.py` writes it
     about: Mapping[str, Any],  # its record: the constant, and passes of the attack
@@ -148,12 +159,14 @@ def on_constants(
     verdict = f"pays at {above}" if above else "does not pay at any of these radii, whatever its constant"
     hit = rows.dropna(subset="attacked")
     slack = (hit.attacked - hit.certified).mean()
+    photographs, attacked = rows.image.nunique(), hit.image.nunique()
     return (f"**A network with a proved constant {verdict}.** Against the exact worst case of its filter "
-            f"alone, {rows.image.nunique()} photographs, with a constant of {constant:.2g}: {'; '.join(said)}. The "
-            f"strongest attack ({about['passes']} passes, {hit.image.nunique()} photographs) stays "
-            f"{slack:.2f} dB above the certificate.")
+            f"alone, {photographs} photographs, with a constant of {constant:.2g}: {'; '.join(said)}. "
+            f"A small part of it would pay below a radius of {break_even(rows, constant):.2g}. The strongest "
+            f"attack ({about['passes']} passes, {attacked} photographs) stays {slack:.2f} dB above the "
+            "certificate.")
 
-# %% ../../nbs/study/19_certain.ipynb #eca78bf0
+# %% ../../nbs/study/19_certain.ipynb #5731560d
 def plot_constants(
     margins,  # DataFrame, as from `constant_margins`
 ):  # -> matplotlib Figure
