@@ -16,7 +16,8 @@ __all__ = ['Band', 'draws_needed', 'lower_probability', 'lower_rank', 'max_certi
            'certificate_schema', 'measured_columns', 'certificate_text', 'certified_summary', 'ATTACKED', 'violations',
            'Deployed', 'deploy', 'Alike', 'Calibration', 'Detail', 'Difficulty', 'NewCertificate', 'best_floor',
            'calibrate', 'certify_new', 'conformal_floors', 'conformal_rank', 'exact_rows', 'fit_detail', 'ATTACK_SETS',
-           'strong_attacks_on', 'BoundedResidual', 'Reach', 'certify_bounded', 'reach_of']
+           'strong_attacks_on', 'BoundedResidual', 'Reach', 'certify_bounded', 'reach_of', 'ErrorParts',
+           'certify_lipschitz', 'error_parts', 'squared_bound']
 
 # %% ../../nbs/certificates/index.ipynb #6f209bbb
 from .bounds import (
@@ -44,6 +45,7 @@ from .new_photograph import (
     Alike, Calibration, Detail, Difficulty, NewCertificate, best_floor, calibrate, certify_new,
     conformal_floors, conformal_rank, exact_rows, fit_detail)
 from .bounded_residual import BoundedResidual, Reach, certify_bounded, reach_of
+from .lipschitz_residual import ErrorParts, certify_lipschitz, error_parts, squared_bound
 
 # %% ../../nbs/certificates/index.ipynb #ee00be00
 _all_ = [
@@ -65,4 +67,5 @@ _all_ = [
     "violations", "Deployed", "deploy", "Alike", "Calibration", "Detail", "Difficulty", "NewCertificate",
     "best_floor", "calibrate", "certify_new", "conformal_floors", "conformal_rank",
     "exact_rows", "fit_detail", "ATTACK_SETS", "strong_attacks_on", "BoundedResidual", "Reach",
-    "certify_bounded", "reach_of"]
+    "certify_bounded", "reach_of",
+    "ErrorParts", "certify_lipschitz", "error_parts", "squared_bound"]

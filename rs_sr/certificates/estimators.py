@@ -191,7 +191,7 @@ def holds_for(
 ) -> str:  # one of the four
     "Say for what a certificate holds."
     kind, _, number = estimator.split(",")[0].partition(" of ")
-    if estimator.endswith(", exact"): return ALWAYS
+    if estimator.endswith((", exact", ", proved")): return ALWAYS
     if number == "the draws": return SINGLE
     return EACH_USE if number.isdigit() else POPULATION
 

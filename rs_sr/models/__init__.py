@@ -15,7 +15,8 @@ __all__ = ['RECORD', 'Record', 'read_record', 'record_columns', 'record_from_con
            'SeparableEstimator', 'axes_of', 'cosines', 'frequencies', 'units_config', 'units_from', 'PhysicsEstimator',
            'PseudoInverse', 'Tikhonov', 'conjugate_gradients', 'fit_tikhonov', 'roughness', 'worst_error', 'AMPLIFIES',
            'FirstGuess', 'Measurement', 'amplification', 'baselines', 'AnySizeFilter', 'Defence', 'is_defence',
-           'layer_names', 'list_defences', 'stacked', 'OnFilter']
+           'layer_names', 'list_defences', 'stacked', 'OnFilter', 'LipschitzNet', 'LipschitzOnFilter', 'MaxMin',
+           'UnitConv', 'convolution_norm', 'small_basis']
 
 # %% ../../nbs/models/index.ipynb #2cbc7600
 from .record import RECORD, Record, read_record, record_columns, record_from_config
@@ -42,6 +43,8 @@ from .tikhonov import roughness, worst_error
 from .baselines import AMPLIFIES, FirstGuess, Measurement, amplification, baselines
 from .defences import AnySizeFilter, Defence, is_defence, layer_names, list_defences, stacked
 from .on_filter import OnFilter
+from .lipschitz import LipschitzNet, LipschitzOnFilter, MaxMin, UnitConv
+from .lipschitz import convolution_norm, small_basis
 
 # %% ../../nbs/models/index.ipynb #af96eca9
 _all_ = ["RECORD", "Record", "read_record", "record_columns", "record_from_config", "record_of"]
@@ -64,3 +67,4 @@ _all_ += ["roughness", "worst_error"]
 _all_ += ["AMPLIFIES", "FirstGuess", "Measurement", "amplification", "baselines"]
 _all_ += ["AnySizeFilter", "Defence", "is_defence", "layer_names", "list_defences", "stacked"]
 _all_ += ["OnFilter"]
+_all_ += ["LipschitzNet", "LipschitzOnFilter", "MaxMin", "UnitConv", "convolution_norm", "small_basis"]

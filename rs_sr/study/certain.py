@@ -4,10 +4,13 @@
 
 # %% auto #0
 __all__ = ['certified_gains', 'certified_reach', 'linear_certificates', 'on_certain', 'certain_table', 'on_strong_attacks',
-           'plot_certain']
+           'constant_margins', 'break_even', 'on_constants', 'plot_constants', 'plot_certain']
 
 # %% ../../nbs/study/19_certain.ipynb #451f8bab
 import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+import numpy as np
 from ..evaluation import CertificateTable, Interval, best_median, certified_difference, interval
 from ..plots import DISTINCT, Curve, plot_labelled
 from .evidence import Evidence, over_photographs, values
@@ -108,6 +111,75 @@ def on_strong_attacks(
                     f"{nearest.margin:.2f} dB, by *{nearest.attack}*.")
     verdict = f"broke {broken} of" if broken else "broke none of"
     return f"**The strongest attacks {verdict} {len(triples):,} certificates.** {' '.join(said)}"
+
+# %% ../../nbs/study/19_certain.ipynb #955121f7
+def constant_margins(
+    rows,  # DataFrame, as `tools/lipschitz.py` writes it: mean squares by eps_rel and image
+    trained: float,  # constant of the network to which they belong
+    constants: Sequence[float],  # pixels for each model unit
+):  # -> DataFrame by eps_rel and constant: removed, charged; mean dB above the filter's exact worst case
+    "Find what a network would be worth with other constants."
+    import pandas as pd
+    found = {}
+    for radius, r in rows.groupby("eps_rel"):
+        for constant in constants:
+            a = constant / trained
+            outside = np.sqrt(r.missing - 2 * a * r["product"] + a**2 * r.added)
+            errors = [r.filtered + (outside + charge)**2 for charge in (0.0, constant * radius)]
+            found[radius, constant] = [10 * np.log10((r.filtered + r.missing) / e).mean() for e in errors]
+    index = pd.MultiIndex.from_tuples(found, names=["eps_rel", "constant"])
+    return pd.DataFrame(list(found.values()), index, columns=["removed", "charged"])
+
+# %% ../../nbs/study/19_certain.ipynb #5a670feb
+def break_even(
+    rows,  # DataFrame, as `tools/lipschitz.py` writes it; the smallest radius is looked at
+    trained: float,  # constant of the network
+) -> float:  # eps_rel
+    "Find the radius below which a small part of the network is certified above its filter."
+    r = rows[rows.eps_rel == rows.eps_rel.min()]
+    missing = np.sqrt(r.missing)
+    weight = missing / (r.filtered + r.missing)  # of a change in brackets, in dB
+    return float((weight * r["product"] / missing).sum() / weight.sum() / trained)
+
+# %% ../../nbs/study/19_certain.ipynb #f2aae549
+def on_constants(
+    rows,  # DataFrame, as `tools/lipschitz.py` writes it
+    about: Mapping[str, Any],  # its record: the constant, and passes of the attack
+) -> str:  # Markdown: a verdict, a part for each radius, and how far the bound is from an attack
+    "Say whether a network with a constant is certified above its filter, and why not."
+    constant, said = about["constant"], []
+    tried = constant_margins(rows, constant, [constant * 2.0**power for power in range(-10, 4)]).charged
+    best = tried.groupby("eps_rel").max()
+    for radius, r in rows.groupby("eps_rel"):
+        d = interval(r.certified - r["filter"])
+        removed = constant_margins(r, constant, [constant]).removed.iloc[0]
+        said.append(f"at {radius:g} it removes {removed:.3f} dB and is charged {removed - d.mean:.3f}, "
+                    f"together {d.mean:+.3f} ({d.lo:+.3f} to {d.hi:+.3f})")
+    above = ", ".join(f"{radius:g}" for radius in best.index[best > 0])
+    verdict = f"pays at {above}" if above else "does not pay at any of these radii, whatever its constant"
+    hit = rows.dropna(subset="attacked")
+    slack = (hit.attacked - hit.certified).mean()
+    photographs, attacked = rows.image.nunique(), hit.image.nunique()
+    return (f"**A network with a proved constant {verdict}.** Against the exact worst case of its filter "
+            f"alone, {photographs} photographs, with a constant of {constant:.2g}: {'; '.join(said)}. "
+            f"A small part of it would pay below a radius of {break_even(rows, constant):.2g}. The strongest "
+            f"attack ({about['passes']} passes, {attacked} photographs) stays {slack:.2f} dB above the "
+            "certificate.")
+
+# %% ../../nbs/study/19_certain.ipynb #5731560d
+def plot_constants(
+    margins,  # DataFrame, as from `constant_margins`
+):  # -> matplotlib Figure
+    "Draw what a network removes, and what is left of it after the charge, by its constant."
+    charts: dict[str, list[Curve]] = {}
+    for radius, rows in margins.groupby("eps_rel"):
+        lines = {name: rows[name].droplevel("eps_rel").rename("mean").to_frame() for name in rows}
+        charts[f"radius {radius:g}"] = [
+            Curve("error\nremoved", lines["removed"], DISTINCT[1], "--"),
+            Curve("certified", lines["charged"], DISTINCT[0])]
+    constants = sorted(set(margins.index.get_level_values("constant")))
+    return plot_labelled(charts, constants, "above the filter (dB)", zero=True, height=2.2,
+                         xlabel="Lipschitz constant (pixels for a model unit)")
 
 # %% ../../nbs/study/19_certain.ipynb #d78d8286
 def plot_certain(
