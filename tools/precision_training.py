@@ -25,7 +25,8 @@ from rs_sr.study import subset
 from rs_sr.training import TrainConfig, train
 
 OUT = Path(__file__).resolve().parents[1] / "data" / "results" / "precision_training.csv"
-START, RADIUS, CROP, SEEDS = "unet-x2-standard", 0.05, 64, (0, 1, 2)
+START, SEEDS = "unet-x2-standard", (0, 1, 2)
+RADIUS, CROP = 0.05, 64
 ATTACK: dict[str, Any] = dict(
     method="adversarial", eps_rel=RADIUS, attack_start="measurement", attack_steps=3)
 SETTINGS = ATTACK | dict(crop=CROP, batch_size=8, epochs=2, learning_rate=2e-3, validations=1)
@@ -70,6 +71,7 @@ def main(data: str) -> None:
         for precision, seed in runs:
             if (precision, seed) in table.pieces("precision", "seed"): continue
             net, low = trained(data, precision, seed)
+            if precision == "bf16" and not low: sys.exit("no pass was in 16 bits here: nothing to compare")
             rows = measured(net, val)
             table.add(*({"precision": precision, "seed": seed, "low": round(low, 3)} | row for row in rows))
             table.save()
