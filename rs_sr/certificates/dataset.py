@@ -170,6 +170,12 @@ def _naming(seed: int) -> dict[str, Any]:
     "State the seed, and how draws are named by it."
     return {"seed": seed, "naming of draws": NAMING}
 
+def _known(models: Mapping[str, nn.Module], weights, dataset: Pairs, images) -> dict[str, Any]:
+    "Tell models and photographs apart from others of the same names."
+    photos = {dataset.names[i]: dataset.fingerprint(i) for i in images}
+    partly = {f"model {name}": model_settings(model) for name, model in models.items()}
+    return {"weights": weights, "photos": photos, "partly": partly}
+
 # %% ../../nbs/certificates/06_dataset.ipynb #fe30b149
 def about_pairs(
     dataset: Pairs,  # photographs and their operator
@@ -178,12 +184,6 @@ def about_pairs(
     crop = list(dataset.crop) if isinstance(dataset.crop, tuple) else dataset.crop
     return {"scale": dataset.scale, "crop": crop, "normalization": str(dataset.normalization),
             **measured_by(dataset)}
-
-def _known(models: Mapping[str, nn.Module], weights, dataset: Pairs, images) -> dict[str, Any]:
-    "Tell models and photographs apart from others of the same names."
-    photos = {dataset.names[i]: dataset.fingerprint(i) for i in images}
-    partly = {f"model {name}": model_settings(model) for name, model in models.items()}
-    return {"weights": weights, "photos": photos, "partly": partly}
 
 def _about(dataset: Pairs) -> dict[str, Any]:
     name = f"{dataset.root.name}/{dataset.split or ''}".rstrip("/")

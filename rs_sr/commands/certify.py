@@ -88,8 +88,8 @@ def rs_sr_certify(
     # noise levels, model units, separated by commas; trained: the training noise on each network's card
     sigma_g: str = "trained",
     radii: str = "0.25s,0.5s,1s,1.5s,2s,2.5s,3s",  # l2 radii, model units; with an s: multiples of sigma_g
-    # draws for each image, network and level, at most; they reach radii up to about 3 sigma_g; another k means
-    # other draws
+    # draws for each image, network and level, at most; they reach radii up to about 3 sigma_g; another k
+    # means other draws
     k: int = 10_000,
     # dB that the best bound of each kind may lose to save draws, such as 0.1; pays with radii up to 1s and
     # --means 1; not given: all k draws
