@@ -11,6 +11,7 @@ import math, secrets, time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import chain, pairwise
 from pathlib import Path
 from typing import Any
 import numpy as np
@@ -119,6 +120,7 @@ class _Run:
     "What a run was planned to be, and the losses of its draws so far."
     seed: int
     k: int  # draws, fixed in advance
+    purpose: str  # a part of the name of each draw
     losses: dict[str, np.ndarray]  # (k,) each, filled up to `done`
     total: np.ndarray | float = 0.0  # sum of the reconstructions, where it is wanted
     done: int = 0  # draws
@@ -139,29 +141,24 @@ class _Run:
         "Write the losses so far, all or nothing."
         with atomic(file) as draft, open(draft, "wb") as out:
             plan: dict[str, Any] = {"seed": np.uint64(self.seed), "k": self.k, "total": self.total,
-                                    "naming": NAMING}
+                                    "naming": NAMING, "purpose": self.purpose}
             np.savez(out, **(plan | self.found()))
 
 # %% ../../nbs/certificates/02_sampling.ipynb #0f1e09cb
-def _load(file: Path, names: list[str], k: int, seed: int | None, mean: bool) -> _Run:
-    "Read an earlier run with the same plan."
-    with np.load(file, allow_pickle=False) as stored:
-        planned, began = int(stored["k"]), int(stored["seed"])
-        if planned != k:
-            raise ValueError(f"{file} was planned with k={planned}, not {k}; choosing k after seeing draws "
-                             "is not covered by alpha, so choose another file")
-        if "naming" not in stored or int(stored["naming"]) != NAMING:
-            raise ValueError(f"{file} was begun by an earlier version, which named its draws otherwise; "
-                             "choose another file")
-        if seed not in (None, began):
-            raise ValueError(f"{file} holds draws of another seed; choose another file or leave the seed out")
-        if missing := [name for name in names + ["total"]*mean if name not in stored]:
-            raise ValueError(f"{file} holds no losses named {missing}; choose another file")
-        if not all(np.isfinite(stored[name]).all() for name in names):
-            raise ValueError(f"{file} holds losses that are NaN or infinite; delete it and check the model")
-        done = len(stored[names[0]])
-        losses = {name: np.append(stored[name], np.empty(k - done)) for name in names}
-        return _Run(began, k, losses, stored["total"] if mean else 0.0, done)
+def _refuse_other(stored, file: Path, k: int, seed: int | None, purpose: str) -> None:
+    "Refuse a file whose draws were planned otherwise."
+    if (planned := int(stored["k"])) != k:
+        raise ValueError(f"{file} was planned with k={planned}, not {k}; choosing k after seeing draws "
+                         "is not covered by alpha, so choose another file")
+    if "naming" not in stored or int(stored["naming"]) != NAMING:
+        raise ValueError(f"{file} was begun by an earlier version, which named its draws otherwise; "
+                         "choose another file")
+    if seed not in (None, int(stored["seed"])):
+        raise ValueError(f"{file} holds draws of another seed; choose another file or leave the seed out")
+    was = str(stored["purpose"]) if "purpose" in stored else purpose  # older files do not say
+    if was != purpose:
+        raise ValueError(f"{file} holds draws for {was or 'a fixed k'}, not for {purpose or 'a fixed k'}; "
+                         "choose another file")
 
 def _check_first(run: _Run, first: Tensor, losses: dict[str, Callable], file) -> None:
     "Refuse a file whose first loss is not that of the first draw, made again."
@@ -170,6 +167,20 @@ def _check_first(run: _Run, first: Tensor, losses: dict[str, Callable], file) ->
         if abs(again - before) > 1e-4*abs(before) + 1e-9:
             raise ValueError(f"{file} belongs to another model, image, sigma_g or loss; "
                              "choose another file or delete it")
+
+# %% ../../nbs/certificates/02_sampling.ipynb #5db19c54
+def _load(file: Path, names: list[str], k: int, seed: int | None, mean: bool, purpose: str) -> _Run:
+    "Read an earlier run with the same plan."
+    with np.load(file, allow_pickle=False) as stored:
+        _refuse_other(stored, file, k, seed, purpose)
+        if missing := [name for name in names + ["total"]*mean if name not in stored]:
+            raise ValueError(f"{file} holds no losses named {missing}; choose another file")
+        if not all(np.isfinite(stored[name]).all() for name in names):
+            raise ValueError(f"{file} holds losses that are NaN or infinite; delete it and check the model")
+        done = len(stored[names[0]])
+        losses = {name: np.append(stored[name], np.empty(k - done)) for name in names}
+        total = stored["total"] if mean else 0.0
+        return _Run(int(stored["seed"]), k, purpose, losses, total, done)
 
 # %% ../../nbs/certificates/02_sampling.ipynb #7272c9fa
 NAMING = 2  # version of the rule below; files of another one are refused
@@ -223,8 +234,9 @@ def sample_losses(
     # below 2**64; used for nothing that chose the model, sigma_g or the loss; None: a fresh one
     seed: int | None = None,
     file: str | Path | None = None,  # .npz that keeps the losses; rerun with the same file to resume
-    # (draws done, losses so far) -> True: the rest cannot change the result
+    # (draws done, losses so far) -> True: no more draws are needed; asked after each chunk
     stop: Callable[[int, dict], bool] | None = None,
+    looks: Sequence[int] = (),  # numbers of draws at which a chunk ends
     # True: add "mean", the mean of the reconstructions, float64; the file then holds their sum, too
     mean: bool = False,
     chunk: int | None = None,  # draws that run at a time
@@ -233,15 +245,17 @@ def sample_losses(
     "Draw reconstructions and keep only their losses."
     file = Path(file) if file else None
     if file and file.exists():
-        run = _load(file, list(losses), k, seed, mean)
+        run = _load(file, list(losses), k, seed, mean, purpose)
     else:
-        run = _Run(planned_seed(None, seed), k, {name: np.empty(k) for name in losses})
+        run = _Run(planned_seed(None, seed), k, purpose, {name: np.empty(k) for name in losses})
     seeds = certificate_seeds(run.seed, k, purpose=purpose)
     draw = partial(noisy_reconstructions, model, y, sigma_g, normalization=normalization, values=values,
                    grid=grid, chunk=chunk)
     if run.done: _check_first(run, next(draw(seeds[:1])), losses, file)
     if run.done < k and not (stop and run.done and stop(run.done, run.losses)):
-        _continue(run, draw(seeds[run.done:]), losses, mean, stop, file)
+        ends = [run.done, *sorted({n for n in (*looks, k) if run.done < n <= k})]
+        parts = (draw(seeds[a:b]) for a, b in pairwise(ends))
+        _continue(run, chain.from_iterable(parts), losses, mean, stop, file)
     return run.found() | ({"mean": np.asarray(run.total)/run.done} if mean else {})
 
 # %% ../../nbs/certificates/02_sampling.ipynb #9f24029d

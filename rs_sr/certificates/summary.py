@@ -62,7 +62,8 @@ def _block(frame, table, model: str, sigma_g: float) -> str:
     own = table[(table.model == model) & (table.sigma_g == sigma_g)]
     lines = table[(table.sigma_g == 0) & table.radius.isin(set(own.radius))]
     part = _joined(own[own.estimator != "all"], lines)
-    drawn = f"{rows.clean_psnr.mean():.2f} dB (mean of {rows.clean_k.iloc[0]} draws)"
+    some = " to ".join(map(str, sorted({rows.clean_k.min(), rows.clean_k.max()})))
+    drawn = f"{rows.clean_psnr.mean():.2f} dB (mean of {some} draws)"
     clean = drawn if rows.clean_psnr.notna().all() else "not drawn"
     whose = f" of {frame.physics.iloc[0]}" if "physics" in frame else ""
     reach = _reach(part.drop_duplicates("radius").sort_values("radius"), bool(whose))

@@ -88,8 +88,12 @@ def rs_sr_certify(
     # noise levels, model units, separated by commas; trained: the training noise on each network's card
     sigma_g: str = "trained",
     radii: str = "0.25s,0.5s,1s,1.5s,2s,2.5s,3s",  # l2 radii, model units; with an s: multiples of sigma_g
-    # draws for each image, network and level; they reach radii up to about 3 sigma_g; another k, other draws
+    # draws for each image, network and level, at most; they reach radii up to about 3 sigma_g; another k
+    # means other draws
     k: int = 10_000,
+    # dB that the best bound of each kind may lose to save draws, such as 0.1; pays with radii up to 1s and
+    # --means 1; not given: all k draws
+    tolerance: float | None = None,
     alpha: float = 1e-3,  # probability that any certificate of one image, network and level is wrong
     draws: int = 50,  # draws of the deployed means, medians and centers
     means: str = "1,2,4,8,16",  # also medians of means of so many draws, which share the draws and alpha
@@ -140,7 +144,7 @@ def rs_sr_certify(
                               normalization=units)
         chosen = range(len(dataset))[:images or None]
         frame = certify_dataset(networks, dataset, levels, _radii(radii), k=k, alpha=alpha, with_ssim=ssim,
-                                images=chosen, out=path, keep=keep, **drawn)
+                                images=chosen, out=path, keep=keep, tolerance=tolerance, **drawn)
         if is_main_process(): print(certificate_text(frame))
         attack = dict(images=chosen[:attack_images], steps=steps, attacks=attacks)
         attacked = _attack(frame, networks, dataset, path, **attack, **drawn) if attack_images else None
