@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn.functional import pixel_shuffle
 from .defences import AnySizeFilter
 from .record import Record, with_record
-from ..physics import enlargement_matrix, project_to_range
+from ..physics import IMAGENET_MINI, Normalization, enlargement_matrix, project_to_range
 
 # %% ../../nbs/models/15_lipschitz.ipynb #4f08c67c
 def _responses(weight: Tensor, grid: int) -> Tensor:  # (frequencies, outputs, inputs) complex128
@@ -119,7 +119,7 @@ class LipschitzOnFilter(nn.Module):
             given = f"got {linear.scale} and {network.scale}"
             raise ValueError(f"filter and network must have one scale, {given}; make the network again")
         self.linear, self.network = linear.requires_grad_(False), network
-        self.normalization = linear.normalization
+        self.normalization: Normalization = linear.normalization or IMAGENET_MINI
         made = Record(linear.scale, "downsampling", "adversarial", network="lipschitz", partner="filter")
         with_record(self, made)
 

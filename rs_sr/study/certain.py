@@ -160,10 +160,11 @@ def on_constants(
     hit = rows.dropna(subset="attacked")
     slack = (hit.attacked - hit.certified).mean()
     photographs, attacked = rows.image.nunique(), hit.image.nunique()
-    return (f"**A network with a proved constant {verdict}.** Against the exact worst case of its filter "
+    seen = f"{attacked} photograph{'s' * (attacked > 1)}"
+    return (f"**The small network with a proved constant that was tried {verdict}.** Against the exact worst case of its filter "
             f"alone, {photographs} photographs, with a constant of {constant:.2g}: {'; '.join(said)}. "
             f"A small part of it would pay below a radius of {break_even(rows, constant):.2g}. The strongest "
-            f"attack ({about['passes']} passes, {attacked} photographs) stays {slack:.2f} dB above the "
+            f"attack ({about['passes']} passes, {seen}) stays {slack:.2f} dB above the "
             "certificate.")
 
 # %% ../../nbs/study/19_certain.ipynb #5731560d
