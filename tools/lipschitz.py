@@ -4,11 +4,11 @@
     python tools/lipschitz.py measure DATA RUNS    writes data/results/lipschitz.csv and .json
 
 DATA holds photographs in the ImageNet-mini layout. The second step resumes. The loss is the bound in dB,
-relative to the exact worst case of the filter alone, at the smallest radius. The constant is held for the first half
-of the steps, so that the network can learn what to do before it is charged for how much. At other radii the
-same network stands on the filter of that radius. Rows on test have what every other constant would be worth:
-mean squares, in pixels, of the filter's worst error in its range, of what it misses outside, of what the
-network adds there, and the mean of the product of the last two.
+relative to the exact worst case of the filter alone, at the smallest radius. The constant is held for the
+first half of the steps, so that the network can learn what to do before it is charged for how much. At other
+radii the same network stands on the filter of that radius. Rows on test have what every other constant would
+be worth: mean squares, in pixels, of the filter's worst error in its range, of what it misses outside, of
+what the network adds there, and the mean of the product of the last two.
 """
 import json
 import sys
