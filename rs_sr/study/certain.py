@@ -161,11 +161,11 @@ def on_constants(
     slack = (hit.attacked - hit.certified).mean()
     photographs, attacked = rows.image.nunique(), hit.image.nunique()
     seen = f"{attacked} photograph{'s' * (attacked > 1)}"
-    return (f"**The small network with a proved constant that was tried {verdict}.** Against the exact worst "
-            f"case of its filter alone, {photographs} photographs, with a constant of {constant:.2g}: "
+    return (f"**The small network with a proved constant that was tried {verdict}.** Against the exact "
+            f"worst case of its filter alone, {photographs} photographs, with a constant of {constant:.2g}: "
             f"{'; '.join(said)}. A small part of it would pay below a radius of "
-            f"{break_even(rows, constant):.2g}. The strongest attack ({about['passes']} passes, {seen}) stays "
-            f"{slack:.2f} dB above the certificate.")
+            f"{break_even(rows, constant):.2g}. The strongest attack ({about['passes']} passes, {seen}) "
+            f"stays {slack:.2f} dB above the certificate.")
 
 # %% ../../nbs/study/19_certain.ipynb #5731560d
 def plot_constants(

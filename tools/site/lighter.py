@@ -20,7 +20,7 @@ from PIL import Image
 
 NBS = Path(__file__).resolve().parents[2] / "nbs"
 WIDEST = 1000  # pixels; the column of a page is narrower
-QUALITY = 88
+QUALITY = 80
 FAITHFUL = 40  # dB: 256 colours that come closer than this show a chart, not a photograph
 SAVED = 0.75  # a picture changes only if it becomes this small a part of itself
 KINDS = ("image/png", "image/jpeg")
