@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
-from .ball import (Worst, ascend, check_attack, inside_ball, moved, needs_gradients,
-                                norms, project, radius_of)
+from .ball import (Worst, ascend, check_attack, inside_ball, needs_gradients, norms,
+                                project, radius_of)
 from .gradient import early_steps, visit, warn_if_flat, without_attack
 from .losses import checked_loss
 from ..runtime import frozen
@@ -129,22 +129,6 @@ def homotopy(
         return climb(model, y.detach(), x, begin, radius, checked, plan, range(steps), worst, norm, early).e
     return _worst_of_walk(walk, model, y, x, eps, norm, start, loss, return_output)
 
-# %% ../../nbs/attacks/05_homotopy.ipynb #52d1e004
-def _jumps(model, y, x, e, radius, loss, steps, worst, norm, settled) -> Tensor:
-    "Jump from point to point; images that have settled stay where they are."
-    rows, radius = torch.arange(len(y), device=y.device), radius.expand(len(y), *radius.shape[1:])
-    for step in range(steps):
-        here = visit(model, y[rows], e[rows], x[rows], loss)
-        if step == 0: warn_if_flat(here.gradient)
-        found, x_hat = torch.full_like(worst.loss, -math.inf).index_copy(0, rows, here.loss), here.x_hat
-        if len(rows) < len(y): x_hat = worst["x_hat"].index_copy(0, rows, x_hat)
-        worst.offer(found, e=e, x_hat=x_hat)
-        ahead = ascend(torch.zeros_like(e[rows]), here.gradient, radius[rows], radius[rows], norm)
-        moving = moved(e[rows], ahead, radius[rows], norm, settled)
-        e, rows = e.index_copy(0, rows, ahead), rows[moving]
-        if not len(rows): break
-    return e
-
 # %% ../../nbs/attacks/05_homotopy.ipynb #9f2524f1
 @needs_gradients
 def power_ascent(
@@ -158,15 +142,17 @@ def power_ascent(
     start: Tensor | None = None,  # perturbed measurements from which to start; None: `y`
     # (x_hat, x) -> (B,), to be maximised; None: `squared_error`
     loss: Callable[[Tensor, Tensor], Tensor] | None = None,
-    # images that a jump moves by at most this share of their radius leave the batch, and `loss` sees the
-    # others; 0: where it does not move them at all; None: all stay
-    settled: float | None = None,
     return_output: bool = False,  # True: return also the model's output for the result, which is known anyway
     # perturbed measurements, shape of `y`, within eps of `y`; with `return_output`, a pair of them and x_hat
 ) -> Tensor | Any:
     "Jump, again and again, to the point of the ball to which the gradient points."
     check_attack(y, x, eps, steps=steps, norm=norm, start=start)
     def walk(e, radius, checked, worst):
-        return _jumps(model, y.detach(), x, project(e, radius, norm), radius, checked, steps, worst, norm,
-                      settled)
+        e = project(e, radius, norm)
+        for step in range(steps):
+            here = visit(model, y.detach(), e, x, checked)
+            if step == 0: warn_if_flat(here.gradient)
+            worst.offer(here.loss, e=e, x_hat=here.x_hat)
+            e = ascend(torch.zeros_like(e), here.gradient, radius, radius, norm)
+        return e
     return _worst_of_walk(walk, model, y, x, eps, norm, start, loss, return_output)

@@ -16,9 +16,8 @@ from typing import Any, cast
 import numpy as np
 import torch
 from torch import Tensor, nn
-from rs_sr.certificates.bounds import (
-    Band, check_settings, check_tolerance, look_plan, max_certifiable_radius, shift, tail_band,
-    upper_probability)
+from .bounds import Band, check_settings, check_tolerance, look_plan
+from .bounds import max_certifiable_radius, shift, tail_band, upper_probability
 from .estimators import (
     BETWEEN_GREY, DISTANCE_GREY, PSNR_DB, SINGLE, Reference, center_bound, few_mean_bound, full_name,
     holds_for, mean_bound, median_bound, plain_bound)
