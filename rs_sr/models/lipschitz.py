@@ -38,14 +38,14 @@ def convolution_norm(
 
 # %% ../../nbs/models/15_lipschitz.ipynb #9a5de285
 class UnitConv(nn.Conv2d):
-    "A convolution divided by a bound on its norm, zeros around the image."
+    "A convolution divided by a bound on its norm, zeros around the image, no bias."
     def __init__(self,
         inputs: int,  # channels
         outputs: int,  # channels
         side: int = 3,  # of the kernel, odd
         grid: int = 16,  # of `convolution_norm`
     ):
-        super().__init__(inputs, outputs, side, padding=side//2)
+        super().__init__(inputs, outputs, side, padding=side//2, bias=False)
         self.grid = grid
         nn.init.zeros_(self.weight)
         nn.init.orthogonal_(self.weight.data[:, :, side//2, side//2])  # a fresh layer keeps all lengths
@@ -58,7 +58,7 @@ class UnitConv(nn.Conv2d):
         h: Tensor,  # (B, inputs, H, W)
     ) -> Tensor:  # (B, outputs, H, W)
         "Convolve."
-        return self._conv_forward(h, self.unit_weight(), self.bias)
+        return self._conv_forward(h, self.unit_weight(), None)
 
 class MaxMin(nn.Module):
     "Sort each pair of channels."

@@ -87,7 +87,7 @@ PICTURES = situations({"damage": DAMAGE}, mode=MODES, kind=tuple(KINDS), damage=
 
 def try_picture(s: dict, folder: Path) -> str:
     "A photograph comes with its size, its bytes and its brightness."
-    image = picture(s["mode"], *s["size"], s["seed"])
+    image = picture(s["mode"], *s["size"], s["seed"])  # type: ignore[call-arg]
     path = put_file(folder, "photo", image, s["kind"], s["damage"], s["seed"])
     photo = load_photo(path)
     if s["damage"] in ("bytes", "cut"): return "" if photo.ndim == 3 else "no photo"
