@@ -153,7 +153,8 @@ def on_constants(
     even, hit = break_even(rows), rows.dropna(subset="attacked")
     gains = f"with the constants chosen on val it gains {', '.join(said)}" if said else "it gains nothing"
     without = f"; at {', '.join(useless)} the best constant is 0: no network" if useless else ""
-    stays = f" Attacks ({about['passes']} passes) stay {(hit.attacked - hit.certified).mean():.3f} dB above it."
+    slack = (hit.attacked - hit.certified).mean()
+    stays = f" Attacks ({about['passes']} passes) stay {slack:.3f} dB above it."
     return (f"**A small network with a proved constant, trained for its certificate, pays below a radius of "
             f"{even:.2g}, and little.** Against the exact worst case of its filter alone, "
             f"{rows.image.nunique()} photographs, {gains}{without}." + (stays if len(hit) else ""))
