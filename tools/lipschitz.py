@@ -1,7 +1,7 @@
 """Train a Lipschitz network on a filter for its certificate, and compare it with the filter alone.
 
     python tools/lipschitz.py train DATA RUNS      a network with constant 1, in RUNS
-    python tools/lipschitz.py measure DATA RUNS    writes data/results/lipschitz.csv and .json
+    python tools/lipschitz.py measure DATA RUNS    writes data/results/lipschitz.csv.xz and .json
 
 DATA holds photographs in the ImageNet-mini layout. The second step resumes. A small part of a network pays
 if its product with the unit vector of what the filter misses exceeds the radius; so that product is what is
@@ -114,7 +114,7 @@ def row_of(model: LipschitzOnFilter, y: Tensor, x: Tensor, radius: float, hit: b
 def measure(data: Path, runs: Path) -> None:
     "Write the table."
     test, constants = SRDataset(data, scale=2, crop=160, split="test"), chosen(data, runs)
-    with Table(RESULTS / "lipschitz.csv", COLUMNS) as table:
+    with Table(RESULTS / "lipschitz.csv.xz", COLUMNS) as table:
         for number, i in enumerate(progress(subset(len(test), TEST), desc="certifying", unit="photo")):
             y, x = test.batch([i])
             for radius, constant in constants.items():

@@ -6,7 +6,7 @@ The table is committed packed, by xz -9e; unpack it to resume.
 
 IMAGENET has the ImageNet-mini layout: its val and test photographs are of one kind. OTHERS is a folder of
 another kind. The middle 96 x 96 pixels are reduced by two. The filter is that of sr-x2-robust-0.05, a linear
-estimator, so its worst case is known. For the photographs of data/results/x2_certificates.csv.gz, 160 x 160
+estimator, so its worst case is known. For the photographs of data/results/x2_certificates.csv.xz, 160 x 160
 pixels of test, the difficulty alone is noted.
 """
 import sys
@@ -45,7 +45,7 @@ def certify_kind(table: Table, kind: str, dataset: SRDataset, images: list[int])
 def note_difficulty(table: Table, imagenet: Path) -> None:
     "Add the difficulty of the photographs that smoothed networks were certified on."
     dataset = SRDataset(imagenet, scale=2, crop=160, split="test")
-    for name in pd.read_csv(RESULTS / "x2_certificates.csv.gz").image.unique():
+    for name in pd.read_csv(RESULTS / "x2_certificates.csv.xz").image.unique():
         y, _ = dataset.batch([dataset.names.index(name)])
         table.add({"kind": "certified", "image": name, "crop": 160, "eps_rel": 0.0, "radius": 0.0,
                    "weights": "", "detail": round(Detail()(y), 6), "psnr": float("nan")})

@@ -147,14 +147,14 @@ def on_constants(
     said, useless = [], []
     for radius, r in rows.groupby("eps_rel"):
         constant = about["constants"][f"{radius:g}"]
-        d = interval(r.certified - r["filter"])
-        if constant: said.append(f"{d.mean:+.4f} dB ({d.lo:+.4f} to {d.hi:+.4f}) at {radius:g}")
+        d = interval(1000 * (r.certified - r["filter"]))
+        if constant: said.append(f"{d.mean:+.2f} ({d.lo:+.2f} to {d.hi:+.2f}) at {radius:g}")
         else: useless.append(f"{radius:g}")
     even, hit = break_even(rows), rows.dropna(subset="attacked")
-    gains = f"with the constants chosen on val it gains {', '.join(said)}" if said else "it gains nothing"
+    gains = f"with constants chosen on val it gains thousandths of a dB: {', '.join(said)}" if said else "it gains nothing"
     without = f"; at {', '.join(useless)} the best constant is 0: no network" if useless else ""
-    slack = (hit.attacked - hit.certified).mean()
-    stays = f" Attacks ({about['passes']} passes) stay {slack:.3f} dB above it."
+    slack = 1000 * (hit.attacked - hit.certified).mean()
+    stays = f" Attacks ({about['passes']} passes) stay {slack:.2f} thousandths above it."
     return (f"**A small network with a proved constant, trained for its certificate, pays below a radius of "
             f"{even:.2g}, and little.** Against the exact worst case of its filter alone, "
             f"{rows.image.nunique()} photographs, {gains}{without}." + (stays if len(hit) else ""))

@@ -90,7 +90,7 @@ def read_main_table(
 ) -> MainTable:
     "Read the rows of the main table."
     import pandas as pd
-    names = ("x2_test.csv.xz", "leaderboard.csv.gz", "thesis_tables.csv")
+    names = ("x2_test.csv.xz", "leaderboard.csv.xz", "thesis_tables.csv")
     return join_main_table(*(pd.read_csv(Path(folder)/name) for name in names))
 
 # %% ../../nbs/study/12_main_table.ipynb #03e0c7f1

@@ -65,9 +65,9 @@ def differences(old: Table, new: Table) -> Iterator[str]:
 SUMMARIES: dict[str, Callable[[Path], pd.DataFrame]] = {
     "tables of the study, scale 2": lambda folder: study_tables(folder, 2),
     "tables of the study, scale 4": lambda folder: study_tables(folder, 4),
-    "leaderboard": lambda folder: ranking(pd.read_csv(folder / "leaderboard.csv.gz")),
+    "leaderboard": lambda folder: ranking(pd.read_csv(folder / "leaderboard.csv.xz")),
     "means of x2_test": lambda folder: summarise(pd.read_csv(folder / "x2_test.csv.xz")),
-    "certified quality": lambda folder: certified_summary(pd.read_csv(folder / "x2_certificates.csv.gz")),
+    "certified quality": lambda folder: certified_summary(pd.read_csv(folder / "x2_certificates.csv.xz")),
     "chosen sigma_g": lambda folder: best_sigma_g(pd.read_csv(folder / "x2_tuning.csv.xz")),
 }
 

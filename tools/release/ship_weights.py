@@ -11,7 +11,7 @@ Nothing on a card is typed. The smoothing level of a network that was trained fo
 single level, by SSIM, on validation photographs: of data/results/x2_tuning.csv, of defences_tuning.csv or,
 for a network of the study, of study_xS_tuning.csv. The first table has means over data/results/x2_test.csv
 or study_xS.csv (test photographs, attack on f) or problem_P.csv (the ensemble), the second the lines of
-data/results/leaderboard.csv.gz
+data/results/leaderboard.csv.xz
 that the network is part of. What was not measured is left out, so: ship, tune, cards, evaluate, cards.
 """
 import json
