@@ -94,7 +94,7 @@ def chosen(data: Path, runs: Path) -> dict[float, float]:
 
 def row_of(model: LipschitzOnFilter, y: Tensor, x: Tensor, radius: float, hit: bool) -> dict:
     "Certify one photograph, and attack it."
-    eps, units, network = eps_from_rel(radius, y), model.normalization, model.network
+    eps, units = eps_from_rel(radius, y), model.normalization
     z = attack_ensemble(model, y, x, eps, passes=PASSES).y if hit else None
     def quality(f, z):
         return float(psnr(units.to_pixels(f(z), clamp=True), units.to_pixels(x, clamp=True)))
@@ -102,7 +102,7 @@ def row_of(model: LipschitzOnFilter, y: Tensor, x: Tensor, radius: float, hit: b
         figures = [certify_linear(model.linear, y, x, [eps])[0].value,
                    certify_lipschitz(model, y, x, [eps])[0].value, quality(model.linear, y),
                    quality(model, y), float("nan") if z is None else quality(model, z)]
-        network.log_constant.zero_()
+        model.network.log_constant.zero_()
         parts = error_parts(model, y, x, eps)
         figures += [float(parts.filtered) / x.numel()]
         figures += [float((a * b).mean()) for a, b in ((parts.missing, parts.missing),

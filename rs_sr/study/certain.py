@@ -145,19 +145,22 @@ def on_constants(
 ) -> str:  # Markdown: a verdict, a part for each radius, and how far the bound is from an attack
     "Say whether a network with a constant is certified above its filter, and why not."
     said, useless = [], []
+    means = [0.0]
     for radius, r in rows.groupby("eps_rel"):
-        constant = about["constants"][f"{radius:g}"]
         d = interval(1000 * (r.certified - r["filter"]))
-        if constant: said.append(f"{d.mean:+.2f} ({d.lo:+.2f} to {d.hi:+.2f}) at {radius:g}")
+        if about["constants"][f"{radius:g}"]:
+            said.append(f"{d.mean:+.2f} ({d.lo:+.2f} to {d.hi:+.2f}) at {radius:g}")
+            means.append(d.mean / 1000)
         else: useless.append(f"{radius:g}")
-    even, hit = break_even(rows), rows.dropna(subset="attacked")
-    gains = f"with constants chosen on val it gains thousandths of a dB: {', '.join(said)}" if said else "it gains nothing"
+    hit = rows.dropna(subset="attacked")
+    gains = f"; in thousandths of a dB, {', '.join(said)}" if said else ""
     without = f"; at {', '.join(useless)} the best constant is 0: no network" if useless else ""
-    slack = 1000 * (hit.attacked - hit.certified).mean()
-    stays = f" Attacks ({about['passes']} passes) stay {slack:.2f} thousandths above it."
-    return (f"**A small network with a proved constant, trained for its certificate, pays below a radius of "
-            f"{even:.2g}, and little.** Against the exact worst case of its filter alone, "
-            f"{rows.image.nunique()} photographs, {gains}{without}." + (stays if len(hit) else ""))
+    slack = (hit.attacked - hit.certified).mean()
+    stays = f" Attacks ({about['passes']} passes) stay {slack:.2g} dB above it." if len(hit) else ""
+    return (f"**A small network with a proved constant, trained for its certificate, gains at most "
+            f"{max(means):.2g} dB.** That is against the exact worst case of its filter alone, "
+            f"{rows.image.nunique()} photographs, constants chosen on val{gains}{without}. To first order it "
+            f"pays below a radius of {break_even(rows):.2g}.{stays}")
 
 # %% ../../nbs/study/19_certain.ipynb #5731560d
 def plot_constants(
