@@ -131,7 +131,7 @@ def chunk_size(
     if shape not in known:
         with _eval_mode(base): known[shape] = pass_bytes(base, y)
     room = free_memory(y.device)//2
-    if y.device.type != "cuda": room = min(room, 2**29)
+    if y.device.type != "cuda": room = min(room, 2**27)
     return max(1, min(1024, room//known[shape]))
 
 # %% ../../nbs/smoothing/01_draws.ipynb #1e6966ae
