@@ -307,10 +307,10 @@ def try_smoothing(s: dict, folder: Path) -> str:
 CERTIFICATES = situations(
     {"sigma_g": (0.0, -0.1, math.nan), "k": (1, 0, -4), "alpha": (0.0, 1.0, -0.5), "ratio": (-1.0, math.nan),
      "loss": ("scalar", "nan", "rows"), "p": (0.0, 1.0), "x": ("none", "nan", "one channel"), "seed": (-1,),
-     "around": ("inference", "float64")},
+     "around": ("inference", "float64"), "tolerance": (0.0, -1.0, math.nan)},
     what=("certify", "certify", "certify_loss", "pixel_maps"), form=(*PLAIN, *FORMS), sigma_g=(0.1, 0.25),
-    k=(64, 256), alpha=(1e-3, 0.1), ratio=(0.1, 0.5, 3.0, 0.0), loss=("right",), p=(0.5, 0.9), x=("right",),
-    seed=(0, 5), around=("plain",))
+    tolerance=(None, 0.5), k=(64, 256), alpha=(1e-3, 0.1), ratio=(0.1, 0.5, 3.0, 0.0), loss=("right",),
+    p=(0.5, 0.9), x=("right",), seed=(0, 5), around=("plain",))
 
 LOSSES: dict[str, Callable] = {
     "right": lambda z: (z - 0.5).flatten(1).norm(dim=1) / 20, "scalar": lambda z: (z - 0.5).norm() / 20,
@@ -327,7 +327,8 @@ def try_certificate(s: dict, folder: Path) -> str:
     state = state_of(model)
     with surroundings(s["around"]):
         if s["what"] == "certify":
-            found = certify(model, y, None if s["x"] == "none" else x, s["sigma_g"], [radius], **common)
+            truth = None if s["x"] == "none" else x
+            found = certify(model, y, truth, s["sigma_g"], [radius], tolerance=s["tolerance"], **common)
         elif s["what"] == "pixel_maps": found = pixel_maps(model, y, s["sigma_g"], [radius], **common)
         else:
             loss = LOSSES[s["loss"]]
@@ -461,7 +462,7 @@ COMMANDS = {"rs_sr_evaluate": ("unet-x2-standard",), "rs_sr_tune": ("unet-x2-noi
             "rs_sr_reconstruct": ("DATA", "--weights", "unet-x2-standard")}
 OPTIONS = {"rs_sr_evaluate": ("eps_rel", "steps", "k", "sigma_g", "attack_k", "batch_size", "precision"),
            "rs_sr_tune": ("eps_rel", "steps", "k", "sigma_g", "batch_size", "metric", "split"),
-           "rs_sr_certify": ("radii", "k", "alpha", "draws", "means", "sigma_g", "steps"),
+           "rs_sr_certify": ("radii", "k", "alpha", "draws", "means", "sigma_g", "steps", "tolerance"),
            "rs_sr_report": ("value_range", "eps_rel", "sigma_g", "k", "passes", "steps", "channels"),
            "rs_sr_train": ("method", "epochs", "batch_size", "crop", "region", "learning_rate", "sigma_f"),
            "rs_sr_demo": ("images", "eps_rel", "k"), "rs_sr_leaderboard": ("eps_rel", "images", "steps"),
