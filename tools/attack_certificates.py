@@ -1,4 +1,4 @@
-"""Try to break certificates by the strongest attacks: a thousand triples of photograph, radius and attack.
+"""Try to break certificates by the strongest attacks: two thousand triples of photograph, radius and attack.
 
     python tools/attack_certificates.py FOLDER    certifies and attacks in FOLDER, resumable, and writes
         data/results/certificates_strong.csv.xz and .json: for each triple the smallest margin
