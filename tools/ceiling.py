@@ -7,10 +7,10 @@
 
 DATA holds photographs in the ImageNet-mini layout; NAME is x{2,4}-erased, trained on erased measurements of
 all radii, x{2,4}-small-crops, trained against a homotopy that starts erased for every other photograph,
-x{2,4}-on-filter-{0.02,0.05,0.1}, which goes on from there on larger crops, or x{2,4}-whole-{0.02,0.05,0.1},
-which goes on from that one on whole photographs and against more steps. Every step resumes. Rows go to
-data/results/ceiling_choice.csv, ceiling_attacked.csv and ceiling.csv (the last two are committed packed by
-xz; unpack to resume).
+x{2,4}-on-filter-{0.01,0.02,0.05,0.1,0.2}, which goes on from there on larger crops, or
+x{2,4}-whole-{0.02,0.05,0.1}, which goes on from that one on whole photographs and against more steps.
+Every step resumes. Rows go to data/results/ceiling_choice.csv, ceiling_attacked.csv and ceiling.csv (the
+last two are committed packed by xz; unpack to resume).
 """
 import json
 import sys
@@ -33,9 +33,10 @@ from rs_sr.training import TrainConfig, restored, train
 
 RESULTS = Path(__file__).resolve().parents[1] / "data" / "results"
 RADII = (0.01, 0.02, 0.05, 0.1, 0.2)
-STAGES = ("small-crops", "on-filter", "whole")
-NAMES = [f"x{s}-{name}" for s in (2, 4) for name in ("erased", STAGES[0], *(
-    f"{stage}-{r:g}" for stage in STAGES[1:] for r in (0.02, 0.05, 0.1)))]
+SHIPPED = (0.02, 0.05, 0.1)  # radii with a filter, and a blend, that ship
+STAGES = {"small-crops": (), "on-filter": RADII, "whole": SHIPPED}  # radii at which a stage is trained
+NAMES = [f"x{s}-{name}" for s in (2, 4) for name in ("erased", "small-crops", *(
+    f"{stage}-{r:g}" for stage, radii in STAGES.items() for r in radii))]
 COMMON: dict[str, Any] = dict(method="adversarial", loss="psnr", region=168, validations=4)
 SMALL: dict[str, Any] = dict(crop=64, batch_size=8, learning_rate=1e-3, epochs=8)
 EROSION: dict[str, Any] = SMALL | dict(attack="erasure", eps_rel=0.2, eps_low=0.01)
@@ -60,7 +61,7 @@ def radius_of(name: str) -> float:
 
 def robust_filter(scale: int, radius: float, data: Path) -> AnySizeFilter:
     "Take a shipped filter, or fit one in the same way."
-    if radius in (0.02, 0.05, 0.1):
+    if radius in SHIPPED:
         shipped: Any = Defence.from_pretrained(f"sr-x{scale}-robust-{radius:g}")
         return shipped.second
     pairs = SRDataset(data, scale=scale, crop=GAINS * scale, split="train", region=168)
@@ -68,11 +69,12 @@ def robust_filter(scale: int, radius: float, data: Path) -> AnySizeFilter:
     return AnySizeFilter(made.gains, scale, eps_rel=radius)
 
 
-def network(name: str) -> OnFilter:
-    "Build a network that is not trained yet."
-    scale = scale_of(name)
+def network(name: str, data: Path | None = None) -> OnFilter:
+    "Build a network that is not trained yet; a filter that does not ship is empty without photographs."
+    scale, radius = scale_of(name), radius_of(name)
     if name.endswith("erased"): return OnFilter(PseudoInverse(f"downsampling:{scale}"), scale, 32, 6)
-    return OnFilter(robust_filter(scale, radius_of(name), Path()), scale, 32, 4)
+    if radius in SHIPPED or data: return OnFilter(robust_filter(scale, radius, data or Path()), scale, 32, 4)
+    return OnFilter(AnySizeFilter(torch.zeros(GAINS, GAINS), scale), scale, 32, 4)
 
 
 def settings(name: str) -> dict[str, Any]:
@@ -83,16 +85,16 @@ def settings(name: str) -> dict[str, Any]:
     return own | DEFENCE | (WHOLE if "-whole-" in name else LARGE) | {"eps_rel": radius_of(name)}
 
 
-def started(name: str, runs: Path) -> OnFilter:
+def started(name: str, data: Path, runs: Path) -> OnFilter:
     "Build a network as its training begins: with the weights of the stage before."
-    model = network(name)
+    model = network(name, data)
     before = f"x{scale_of(name)}-small-crops" if "-on-filter-" in name else name.replace("whole", "on-filter")
     if before != name: model.network.load_state_dict(trained(runs, before).network.state_dict())
     return model
 
 
 def trained(runs: Path, name: str) -> OnFilter:
-    model: Any = restored(network(name), runs / name)
+    model: Any = restored(network(name), runs / name)  # its gains are among the weights
     return model
 
 
@@ -138,7 +140,7 @@ def chosen(name: str) -> float:
 def finalist(scale: int, radius: float) -> str:
     "Name the stage that was best on val; empty: none was tried."
     rows = pd.read_csv(RESULTS / "ceiling_choice.csv")
-    mine = rows[rows.name.isin([f"x{scale}-{stage}-{radius:g}" for stage in STAGES[1:]])]
+    mine = rows[rows.name.isin([f"x{scale}-{stage}-{radius:g}" for stage in STAGES])]
     best: str = mine.sort_values("psnr").name.iloc[-1] if len(mine) else ""
     return best
 
@@ -150,8 +152,8 @@ def measure(data: Path, runs: Path, names: list[str]) -> None:
         scale, radius = scale_of(name), radius_of(name)
         test = SRDataset(data, scale=scale, crop=160, split="test")
         shipped = f"sr-x{scale}-robust-{radius:g}"
-        models: dict[str, Any] = {name: blend(runs, name, chosen(name)),
-                                  shipped: Defence.from_pretrained(shipped)}
+        models: dict[str, Any] = {name: blend(runs, name, chosen(name))}
+        if radius in SHIPPED: models[shipped] = Defence.from_pretrained(shipped)
         evaluate(models, test, [0, radius], attack="ensemble", steps=PASSES, images=subset(len(test), TEST),
                  baselines=False, out=RESULTS / "ceiling_attacked.csv", batch_size=4, device="cpu")
 
@@ -178,7 +180,7 @@ def main(step: str, data: Path, runs: Path, names: list[str]) -> None:
     if step == "measure": return measure(data, runs, names)
     for name in names:
         config = TrainConfig(data=str(data), out=str(runs / name), **settings(name))
-        train(config, model=started(name, runs), cpu=True)
+        train(config, model=started(name, data, runs), cpu=True)
     done = {path.parent.name: json.loads(path.read_text()) for path in sorted(runs.glob("*/training.json"))}
     (RESULTS / "ceiling_networks.json").write_text(json.dumps(done, indent=1) + "\n")
 
