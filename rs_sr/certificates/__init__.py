@@ -17,7 +17,8 @@ __all__ = ['Band', 'check_tolerance', 'look_plan', 'Looks', 'draws_needed', 'low
            'certified_summary', 'ATTACKED', 'violations', 'Deployed', 'deploy', 'Alike', 'Calibration', 'Detail',
            'Difficulty', 'NewCertificate', 'best_floor', 'calibrate', 'certify_new', 'conformal_floors',
            'conformal_rank', 'exact_rows', 'fit_detail', 'ATTACK_SETS', 'strong_attacks_on', 'BoundedResidual', 'Reach',
-           'certify_bounded', 'reach_of', 'ErrorParts', 'certify_lipschitz', 'error_parts', 'squared_bound']
+           'certify_bounded', 'reach_of', 'ErrorParts', 'certify_lipschitz', 'error_parts', 'squared_bound',
+           'Controlled', 'ControlledMedian', 'LinearControl', 'certify_controlled', 'deploy_controlled', 'fit_control']
 
 # %% ../../nbs/certificates/index.ipynb #6f209bbb
 from .bounds import (
@@ -48,6 +49,8 @@ from .new_photograph import (
     conformal_floors, conformal_rank, exact_rows, fit_detail)
 from .bounded_residual import BoundedResidual, Reach, certify_bounded, reach_of
 from .lipschitz_residual import ErrorParts, certify_lipschitz, error_parts, squared_bound
+from .control_variate import (
+    Controlled, ControlledMedian, LinearControl, certify_controlled, deploy_controlled, fit_control)
 
 # %% ../../nbs/certificates/index.ipynb #ee00be00
 _all_ = [
@@ -71,4 +74,6 @@ _all_ = [
     "best_floor", "calibrate", "certify_new", "conformal_floors", "conformal_rank",
     "exact_rows", "fit_detail", "ATTACK_SETS", "strong_attacks_on", "BoundedResidual", "Reach",
     "certify_bounded", "reach_of",
-    "ErrorParts", "certify_lipschitz", "error_parts", "squared_bound"]
+    "ErrorParts", "certify_lipschitz", "error_parts", "squared_bound",
+    "Controlled", "ControlledMedian", "LinearControl", "certify_controlled", "deploy_controlled",
+    "fit_control"]

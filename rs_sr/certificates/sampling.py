@@ -39,7 +39,8 @@ def noisy_reconstructions(
     seeds: Sequence[int],  # one for each draw, different from each other
     *,
     normalization: Normalization | None = IMAGENET_MINI,  # of the model's output; None: it is in pixels
-    values: tuple[float, float] = (0., 1.),  # range of the pixels, to which each output is clamped
+    # range of the pixels, to which each output is clamped; None: not clamped
+    values: tuple[float, float] | None = (0., 1.),
     grid: float | None = None,  # see `grid_price`; None: exact arithmetic is assumed
     chunk: int | None = None,  # draws that run at a time; None: chosen as in `SmoothedModel`
 ) -> Iterator[Tensor]:  # chunk after chunk, (m, ...), pixels within `values`
@@ -229,7 +230,8 @@ def sample_losses(
     k: int,  # draws, fixed in advance
     *,
     normalization: Normalization | None = IMAGENET_MINI,  # of the model's output; None: it is in pixels
-    values: tuple[float, float] = (0., 1.),  # range of the pixels, to which each output is clamped
+    # range of the pixels, to which each output is clamped; None: not clamped
+    values: tuple[float, float] | None = (0., 1.),
     grid: float | None = None,  # see `grid_price`; None: exact arithmetic is assumed
     # below 2**64; used for nothing that chose the model, sigma_g or the loss; None: a fresh one
     seed: int | None = None,
