@@ -109,7 +109,7 @@ def bench_processes(
     *,
     n: int = 2,  # processes
     images: int = 24,  # photographs
-    options: str = "--eps_rel 0,0.05 --sigma_g 0,0.1 --k 16",  # of rs_sr_evaluate
+    options: str = "--eps_rel 0,0.05 --sigma_g 0,0.1 --k 16 --precision float32",  # of rs_sr_evaluate
     rounds: int | None = None,  # None: those of `setup`, at most 5
 ) -> list[Comparison]:  # one
     "Time the evaluation with several processes of one thread each."

@@ -71,8 +71,9 @@ def rs_sr_evaluate(
     attack_k: int = 4,  # draws inside an attack on a smoothed version
     images: int = 0,  # only the first so many images; 0: all
     batch_size: int | None = None,  # images attacked at a time; not given: 4, on a GPU 64
-    # float32; auto: 16 bits where a trial finds them faster and harmless; bf16: the networks in 16 bits
-    precision: str = "float32",
+    # auto: 16 bits where a trial finds them faster and harmless, or as the file began; float32: nowhere;
+    # bf16: tables of the networks in 16 bits
+    precision: str = "auto",
     # bits a value of files that do not say their depth, such as 12; not given: as the file says
     depth: int | None = None,
     seed: int = 0,  # seed of attacks and noise

@@ -24,6 +24,8 @@ def _attacks(options): return not options["tune"]
 
 _IDLE = "belongs to the ensemble of attacks, which --tune does not run; leave one of them out"
 _RULES = [Rule(name, _attacks, _IDLE) for name in ("steps", "smooth_steps", "attack_k")]
+_RULES.append(Rule("precision", lambda options: options["tune"],
+                   "is for --tune; the ensemble of attacks computes in float32"))
 
 # %% ../../nbs/commands/08_leaderboard.ipynb #eb6674bd
 @with_rules(*_RULES)
@@ -41,6 +43,8 @@ def rs_sr_leaderboard(
     attack_k: int = 4,  # draws in a step of an attack on a smoothed network
     # choose sigma_g of the smoothed lines on these photographs instead, by mean SSIM over all radii
     tune: store_true = False,
+    # of --tune; auto: 16 bits where a trial finds them faster and harmless, or as the file began
+    precision: str = "auto",
     batch_size: int | None = None,  # images attacked at a time; not given: 4, on a GPU 64
     # bits a value of files that do not say their depth, such as 12; not given: as the file says
     depth: int | None = None,
@@ -58,7 +62,7 @@ def rs_sr_leaderboard(
     dataset = SRDataset(data, scale=listed[0].scale, crop=crop, split=split or None, depth=depth)
     chosen = range(len(dataset))[:images or None]
     common: dict[str, Any] = dict(images=chosen, out=path, batch_size=batch_size, seed=seed)
-    if tune: text = _choose_levels(listed, dataset, radii, where, **common)
+    if tune: text = _choose_levels(listed, dataset, radii, where, precision=precision, **common)
     else:
         frame = rank(listed, dataset, radii, steps=steps, smooth_steps=smooth_steps, attack_k=attack_k,
                      device=where, **common)

@@ -7,8 +7,10 @@ __all__ = ['rs_sr_train']
 
 # %% ../../nbs/commands/03_train.ipynb #ee7b297b
 import dataclasses
+from pathlib import Path
 from fastcore.script import store_true
-from .shared import OWN_RULES, Rule, at_least, own_network, say_files, units_of_range
+from .shared import OWN_RULES, Rule, at_least, choose_device, own_network, say_files
+from .shared import units_of_range
 from .shared import with_rules
 
 # %% ../../nbs/commands/03_train.ipynb #1374354f
@@ -37,6 +39,17 @@ def _own(model, value_range):
     "Load a network of one's own, and the units in which it works."
     if not model: return {}
     return {"model": own_network(model, "training"), "units": units_of_range(value_range)}
+
+def _precision(asked, method, attack, folder, cpu):
+    "Choose the precision of attacks in training; a run goes on as it began."
+    if asked != "auto": return asked
+    from rs_sr.runtime import native_bf16
+    from rs_sr.training import stored_settings
+    if (begun := Path(folder)/"checkpoint.safetensors").is_file():
+        return stored_settings(begun).get("attack_precision", "no")
+    if (method, attack) != ("adversarial", "pgd"): return "no"
+    device = choose_device("cpu" if cpu else "auto")
+    return "bf16" if native_bf16(device) else "no"
 
 # %% ../../nbs/commands/03_train.ipynb #27bced31
 @with_rules(later=_rules)
@@ -90,8 +103,9 @@ def rs_sr_train(
     init: str | None = None,  # weights to start from: name or folder; not given: random ones
     seed: int = 0,  # seed of initialisation, order, crops and noise
     mixed_precision: str = "no",  # precision of the training pass: no (float32) or bf16
-    # precision of the attacks in training: no (float32), or bf16 where the gradient keeps its direction
-    attack_precision: str = "no",
+    # precision of the attacks in training: no (float32), bf16 where the gradient keeps its direction, or
+    # auto: bf16 for PGD on machines that multiply such numbers themselves, or as the run began
+    attack_precision: str = "auto",
     compile: store_true = False,  # compile the training pass: about a minute at the start, then shorter steps
     cpu: store_true = False,  # stay on the CPU even where there is a GPU
 ):
@@ -105,6 +119,7 @@ def rs_sr_train(
     folder = check_folder(out)
     at_least(0, seed=seed)
     own = _own(model, value_range)
+    chosen["attack_precision"] = _precision(attack_precision, method, attack, folder, cpu)
     result = train(TrainConfig(**(PRESETS[preset] | chosen)), cpu=cpu, **own)
     if not (result.log and is_main_process()): return
     last = result.log[-1]
