@@ -187,20 +187,25 @@ class ControlledMedian(nn.Module):
         self.base, self.recipe = base, recipe
 
     @torch.no_grad()
+    def reconstruct(self,
+        y: Tensor,  # one measurement, (1, C, H, W), model space
+        seeds: Sequence[int],  # of the draws, `recipe.draws` times `recipe.means`
+    ) -> Tensor:  # (1, C, H, W), pixels within `recipe.values`
+        "Reconstruct with given draws."
+        recipe, units = self.recipe, self.recipe.normalization
+        chunks = noisy_reconstructions(self.base, y, recipe.sigma_g, seeds, normalization=units,
+                                       values=None, chunk=1 if recipe.alone else None)
+        rests = torch.cat(list(chunks)).unflatten(0, (-1, recipe.means)).mean(1)
+        linear, nothing = (as_pixels(z, units, None) for z in (self.base.control(y), torch.zeros_like(y)))
+        return (converged_median(rests) + linear - nothing).clamp(*recipe.values)
+
     def forward(self,
         y: Tensor,  # measurements, (B, C, H, W), model space
     ) -> Tensor:  # (B, C, H, W), pixels within `recipe.values`
         "Reconstruct one measurement after the other, each with fresh noise."
-        recipe, made = self.recipe, []
-        units, nothing = recipe.normalization, torch.zeros_like(y[:1])
-        for one in y.split(1):
-            seeds = draw_seeds(secrets.randbits(62), recipe.draws * recipe.means)
-            chunks = noisy_reconstructions(self.base, one, recipe.sigma_g, seeds, normalization=units,
-                                           values=None, chunk=1 if recipe.alone else None)
-            rests = torch.cat(list(chunks)).unflatten(0, (-1, recipe.means)).mean(1)
-            linear = as_pixels(self.base.control(one), units, None) - as_pixels(nothing, units, None)
-            made.append((converged_median(rests) + linear).clamp(*recipe.values))
-        return torch.cat(made)
+        draws = self.recipe.draws * self.recipe.means
+        return torch.cat([self.reconstruct(one, draw_seeds(secrets.randbits(62), draws))
+                          for one in y.split(1)])
 
 def deploy_controlled(
     model: Controlled,  # that was certified

@@ -40,10 +40,10 @@ __all__ = ['FIRST', 'LATER', 'LEAST', 'LONG', 'RADII', 'SECOND', 'SIGMAS_F', 'TE
            'on_range', 'on_ssim', 'on_study', 'pair_differences', 'plot_claims', 'plot_ssim', 'plot_study',
            'ssim_for_reading', 'study_curves', 'study_table', 'taken_by_the_ensemble', 'thesis_claims',
            'gains_as_shipped', 'on_reach', 'plot_reach', 'reach', 'reach_table', 'certain_table', 'certified_gains',
-           'certified_reach', 'linear_certificates', 'on_strong_attacks', 'on_certain', 'plot_certain', 'break_even',
-           'constant_margins', 'on_constants', 'plot_constants', 'CEILING', 'GOALS', 'LINES', 'Hidden', 'ceiling_rows',
-           'ceiling_table', 'hidden', 'joined', 'mirrored', 'on_ceiling', 'on_networks', 'on_training', 'over_filter',
-           'plot_ceiling', 'read_ceiling', 'shares_table']
+           'certified_reach', 'linear_certificates', 'on_strong_attacks', 'on_certain', 'plot_certain',
+           'with_controlled', 'break_even', 'constant_margins', 'on_constants', 'plot_constants', 'CEILING', 'GOALS',
+           'LINES', 'Hidden', 'ceiling_rows', 'ceiling_table', 'hidden', 'joined', 'mirrored', 'on_ceiling',
+           'on_networks', 'on_training', 'over_filter', 'plot_ceiling', 'read_ceiling', 'shares_table']
 
 # %% ../../nbs/study/index.ipynb #c89f5b73
 from rs_sr.study.grid import (
@@ -125,6 +125,7 @@ from .robust import gains_as_shipped, on_reach, plot_reach, reach, reach_table
 from rs_sr.study.certain import (
     break_even, certain_table, certified_gains, certified_reach, constant_margins,
     linear_certificates, on_certain, on_constants, on_strong_attacks, plot_certain, plot_constants,
+    with_controlled,
 )
 from rs_sr.study.ceiling import (
     CEILING, GOALS, LINES, Hidden, ceiling_rows, ceiling_table, hidden, joined, mirrored, on_ceiling,
@@ -188,7 +189,7 @@ _all_ += [
     "study_curves", "study_table", "taken_by_the_ensemble", "thesis_claims", "gains_as_shipped",
     "on_reach", "plot_reach", "reach", "reach_table", "certain_table", "certified_gains",
     "certified_reach", "linear_certificates", "on_strong_attacks", "on_certain", "plot_certain",
-    "break_even", "constant_margins", "on_constants", "plot_constants",
+    "with_controlled", "break_even", "constant_margins", "on_constants", "plot_constants",
 ]
 _all_ += [
     "CEILING", "GOALS", "LINES", "Hidden", "ceiling_rows", "ceiling_table", "hidden", "joined", "mirrored",
