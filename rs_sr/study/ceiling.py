@@ -160,12 +160,14 @@ def on_ceiling(
     guess, oracle, nets = (over_filter(rows, line, scale) for line in ("guess", "oracle", "on filter"))
     won = ", ".join(f"{r.mean:+.2f} dB at {r.Index:g}" for r in nets.itertuples())
     met = [f"{r:g}" for r in nets.index if nets["mean"][r] >= GOALS.get(r, math.inf)]
-    goals = ", ".join(f"{GOALS[r]:g}" for r in nets.index if r in GOALS)
+    goals = ", ".join(f"{GOALS[r]:g} dB at {r:g}" for r in nets.index if r in GOALS)
+    beyond = [f"{r:g}" for r in nets.index if r in GOALS and not guess["mean"].get(r, math.inf) >= GOALS[r]]
+    above = f"; the goal at {' and '.join(beyond)} is above the estimated ceiling itself" if beyond else ""
     first = (f"Against the best linear filter, an oracle that guesses nothing is {_range(oracle)}, and a "
              f"network that guesses what was erased {_range(guess)}: so much may be left")
     return (f"**{first}.** A small network trained on top of the filter, against attacks, won {won} under "
-            f"the strongest attack we know; of its goals ({goals} dB) it reached "
-            f"{'those at ' + ', '.join(met) if met else 'none'}.")
+            f"the strongest attack we know; of its goals ({goals}) it reached "
+            f"{'those at ' + ', '.join(met) if met else 'none'}{above}.")
 
 # %% ../../nbs/study/20_ceiling.ipynb #76607b7c
 # what a network on a filter is compared with: line, metric, digits, words
