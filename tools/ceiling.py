@@ -7,8 +7,9 @@
 
 DATA holds photographs in the ImageNet-mini layout; NAME is x{2,4}-erased, trained on erased measurements of
 all radii, x{2,4}-small-crops, trained against a homotopy that starts erased for every other photograph,
-x{2,4}-on-filter-{0.01,0.02,0.05,0.1,0.2}, which goes on from there on larger crops, or
-x{2,4}-whole-{0.02,0.05,0.1}, which goes on from that one on whole photographs and against more steps.
+x{2,4}-on-filter-{0.01,0.02,0.05,0.1,0.2}, which goes on from there on larger crops, and from that one on
+x{2,4}-longer-0.02, for four epochs more, or x{2,4}-whole-{0.02,0.05,0.1}, on whole photographs and against
+more steps.
 Every step resumes. Rows go to data/results/ceiling_choice.csv, ceiling_attacked.csv and ceiling.csv (the
 last two are committed packed by xz; unpack to resume).
 """
@@ -34,7 +35,9 @@ from rs_sr.training import TrainConfig, restored, train
 RESULTS = Path(__file__).resolve().parents[1] / "data" / "results"
 RADII = (0.01, 0.02, 0.05, 0.1, 0.2)
 SHIPPED = (0.02, 0.05, 0.1)  # radii with a filter, and a blend, that ship
-STAGES = {"small-crops": (), "on-filter": RADII, "whole": SHIPPED}  # radii at which a stage is trained
+# radii at which a stage is trained
+STAGES = {"small-crops": (), "on-filter": RADII, "longer": (0.02,), "whole": SHIPPED}
+LAST = [stage for stage, radii in STAGES.items() if radii]  # stages of networks that defend
 NAMES = [f"x{s}-{name}" for s in (2, 4) for name in ("erased", "small-crops", *(
     f"{stage}-{r:g}" for stage, radii in STAGES.items() for r in radii))]
 COMMON: dict[str, Any] = dict(method="adversarial", loss="psnr", region=168, validations=4)
@@ -43,6 +46,7 @@ EROSION: dict[str, Any] = SMALL | dict(attack="erasure", eps_rel=0.2, eps_low=0.
 DEFENCE: dict[str, Any] = dict(attack="homotopy", attack_start="mixed", attack_steps=3, eps_rel=0.05)
 # an attacker can put all of a photograph's radius into one place, so the last training is on large crops
 LARGE: dict[str, Any] = dict(crop=128, batch_size=2, learning_rate=5e-4, epochs=1, attack_steps=4)
+LONGER: dict[str, Any] = LARGE | dict(epochs=4)
 WHOLE: dict[str, Any] = LARGE | dict(crop=160, learning_rate=3e-4, attack_steps=6)
 SHARES = (0.0, 0.5, 0.75, 1.0)  # of the network
 VAL, SHORT = 12, 50  # photographs, and passes of the attack that chooses
@@ -53,6 +57,10 @@ FITTED, GAINS = 160, 40  # photographs and sides of a table of gains, as of the 
 
 def scale_of(name: str) -> int:
     return int(name[1])
+
+
+def stage_of(name: str) -> str:
+    return next(stage for stage in (*STAGES, "erased") if f"-{stage}" in name)
 
 
 def radius_of(name: str) -> float:
@@ -82,14 +90,16 @@ def settings(name: str) -> dict[str, Any]:
     own = COMMON | {"scale": scale_of(name)}
     if name.endswith("erased"): return own | EROSION
     if name.endswith("crops"): return own | SMALL | DEFENCE
-    return own | DEFENCE | (WHOLE if "-whole-" in name else LARGE) | {"eps_rel": radius_of(name)}
+    stage = {"longer": LONGER, "whole": WHOLE}.get(stage_of(name), LARGE)
+    return own | DEFENCE | stage | {"eps_rel": radius_of(name)}
 
 
 def started(name: str, data: Path, runs: Path) -> OnFilter:
     "Build a network as its training begins: with the weights of the stage before."
     model = network(name, data)
-    before = f"x{scale_of(name)}-small-crops" if "-on-filter-" in name else name.replace("whole", "on-filter")
-    if before != name: model.network.load_state_dict(trained(runs, before).network.state_dict())
+    before = name.replace(stage_of(name), "on-filter")
+    if stage_of(name) == "on-filter": before = f"x{scale_of(name)}-small-crops"
+    if stage_of(name) in LAST: model.network.load_state_dict(trained(runs, before).network.state_dict())
     return model
 
 
@@ -99,7 +109,7 @@ def trained(runs: Path, name: str) -> OnFilter:
 
 
 def defences(names: list[str]) -> list[str]:
-    return [name for name in names if "-on-filter-" in name or "-whole-" in name]
+    return [name for name in names if stage_of(name) in LAST]
 
 
 def attacked_psnr(model: Blend, radius: float, pairs: SRDataset) -> float:
