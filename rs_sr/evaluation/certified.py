@@ -157,7 +157,8 @@ def certified_difference(
 ):  # -> Series of dB by photograph: certified minus the exact worst case; None unless all are certified
     "Compare certificates with interpolation, photograph by photograph."
     ours = table.of(setting, estimator, ratio)
-    exact = table.rows[(table.rows.model == interpolation) & table.rows.radius.isin(set(ours.radius))]
+    same = np.isclose(table.rows.radius, ratio*setting[1])
+    exact = table.rows[(table.rows.model == interpolation) & same]
     difference = ours.value - exact.set_index("image").value.reindex(ours.index)
     return None if difference.empty or difference.isna().any() else difference
 

@@ -54,7 +54,7 @@ def with_controlled(
         origin = path.with_name(path.name.removesuffix(".csv.xz") + ".json")
         about = json.loads(origin.read_text(encoding="utf-8"))
         own = pd.read_csv(path).rename(columns={"psnr": "value", "clean": "clean_psnr"})
-        own["radius"] = own.ratio * about["sigma_g"]
+        own["radius"] = (own.ratio * about["sigma_g"]).round(12)
         own["status"] = np.where(own.value.isna(), "not certified", "certified")
         same = {name: about[name] for name in ("sigma_g", "alpha", "k")}
         parts.append(own.assign(model=f"{about['network']}, control variate", quantity=PSNR_DB, **same))
