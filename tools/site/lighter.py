@@ -4,9 +4,9 @@
     python tools/site/lighter.py --write [NOTEBOOK...]    save it
 
 Of a picture stored both as PNG and as JPEG the smaller one stays. Pictures wider than a page are shrunk to
-its width. Then a photograph becomes a JPEG; a chart, whose letters a JPEG would blur, a PNG of at most 256
-colours. A picture changes only if that saves a quarter of it, so a second run finds nothing. Of the plain
-text that lies behind a table in HTML, and that no page shows, the beginning stays.
+its width. Then a photograph becomes a JPEG; a chart, whose letters a JPEG would blur, a PNG of 64 colours, or
+of 256 if those come too far from it. A picture changes only if that saves an eighth of it, so a second run
+finds nothing. Of the plain text behind a table in HTML, which no page shows, the beginning stays.
 """
 import base64
 import io
@@ -21,8 +21,8 @@ from PIL import Image
 NBS = Path(__file__).resolve().parents[2] / "nbs"
 WIDEST = 1000  # pixels; the column of a page is narrower
 QUALITY = 80
-FAITHFUL = 40  # dB: 256 colours that come closer than this show a chart, not a photograph
-SAVED = 0.75  # a picture changes only if it becomes this small a part of itself
+FAITHFUL = 40  # dB: colours that come closer than this show a chart, not a photograph
+SAVED = 0.875  # a picture changes only if it becomes this small a part of itself
 KINDS = ("image/png", "image/jpeg")
 PLAIN = 1200  # characters of the plain text behind a table
 
@@ -44,26 +44,31 @@ def bytes_of(image: Image.Image, kind: str, **options) -> bytes:
     return out.getvalue()
 
 
-def few_colours(image: Image.Image) -> tuple[Image.Image, float]:
-    "Map a picture to its 256 most common colours, which keeps areas exact; return it with its PSNR in dB."
+def few_colours(image: Image.Image) -> Image.Image:
+    "Map a picture to its 256 most common colours, which keeps areas exact."
     red, green, blue = np.moveaxis(np.asarray(image).astype(np.uint32), -1, 0)
     numbers, counts = np.unique(red << 16 | green << 8 | blue, return_counts=True)
     common = numbers[np.argsort(-counts)[:256]]
     palette = Image.new("P", (1, 1))
     channels = np.stack([common >> 16, common >> 8 & 255, common & 255], -1)
     palette.putpalette(channels.astype(np.uint8).tobytes())
-    few = image.quantize(palette=palette, dither=Image.Dither.NONE)
+    return image.quantize(palette=palette, dither=Image.Dither.NONE)
+
+
+def closeness(image: Image.Image, few: Image.Image) -> float:
+    "PSNR in dB."
     error = np.square(np.asarray(image, float) - np.asarray(few.convert("RGB"), float)).mean()
-    return few, math.inf if error == 0 else 10 * math.log10(255**2 / error)
+    return math.inf if error == 0 else 10 * math.log10(255**2 / error)
 
 
 def encoded(image: Image.Image) -> tuple[str, bytes]:
     "Encode a picture as what it is, a chart or a photograph."
     photograph = bytes_of(image, "JPEG", quality=QUALITY, progressive=True)
-    few, psnr = few_colours(image)
-    chart = bytes_of(few, "PNG")
-    if psnr > FAITHFUL and SAVED * len(chart) < len(photograph):
-        return "image/png", chart
+    fewest = image.quantize(64, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
+    for few in (fewest, few_colours(image)):
+        chart = bytes_of(few, "PNG")
+        if closeness(image, few) > FAITHFUL and 0.75 * len(chart) < len(photograph):
+            return "image/png", chart
     return "image/jpeg", photograph
 
 
