@@ -1,12 +1,13 @@
 """Ship networks on the filter as defences, and write their cards.
 
-    python tools/release/ship_on_filter.py ship RUNS    16-bit weights and the record, from finished runs
-    python tools/release/ship_on_filter.py cards        figures and cards, from the tables
+    python tools/release/ship_on_filter.py ship RUNS [NAME ...]    16-bit weights and the record of runs
+    python tools/release/ship_on_filter.py cards                   figures and cards, from the tables
 
 RUNS holds what `tools/ceiling.py train` has left. Stage and share of each network are those that were best in
 data/results/ceiling_choice.csv, its figures are those of data/results/ceiling_attacked.csv.xz, and its filter
-is that of the shipped blend of the same radius. The record says what the network reached before its weights
-were rounded, on embedded photographs, so that nobody has to believe that rounding costs nothing.
+is that of the shipped blend of the same radius, or its own where there is none. The record says what the
+network reached before its weights were rounded, on embedded photographs, so that nobody has to believe that
+rounding costs nothing.
 """
 import json
 import sys
@@ -27,7 +28,7 @@ WEIGHTS, RESULTS = ROOT / "rs_sr" / "weights", ROOT / "data" / "results"
 sys.path.insert(0, str(ROOT / "tools"))
 from ceiling import chosen, finalist, trained  # type: ignore[import-not-found]  # noqa: E402
 
-MADE = [(scale, radius) for scale in (2, 4) for radius in (0.02, 0.05, 0.1)]
+MADE = [(2, radius) for radius in (0.02, 0.05, 0.1, 0.2)]
 CROP, PROBES = 64, (0, 9)  # embedded photographs on which rounding is judged
 
 
@@ -36,7 +37,9 @@ def shipped(scale: int, radius: float) -> str:
 
 
 def rival(scale: int, radius: float) -> str:
-    return f"sr-x{scale}-robust-{radius:g}"
+    "Name the blend that ships; empty: there is none."
+    name = f"sr-x{scale}-robust-{radius:g}"
+    return name if (WEIGHTS / name).is_dir() else ""
 
 
 def probes(model: torch.nn.Module, scale: int) -> list[float]:
@@ -48,14 +51,14 @@ def probes(model: torch.nn.Module, scale: int) -> list[float]:
     return [round(value, 6) for value in found]
 
 
-def ship(runs: Path) -> None:
-    "Write the weights and the record of each."
+def ship(runs: Path, names: list[str]) -> None:
+    "Write the weights and the record of each, or of those that are named."
     for scale, radius in MADE:
-        run = finalist(scale, radius)
-        if not run: continue
+        run, blend = finalist(scale, radius), rival(scale, radius)
+        if not run or names and shipped(scale, radius) not in names: continue
         model, share = trained(runs, run), float(chosen(run))
         with_record(model, record_of(model), level=radius)
-        made = Defence(model, model.linear, share, card={"filter": rival(scale, radius)}).eval()
+        made = Defence(model, model.linear, share, card={"filter": blend} if blend else {}).eval()
         note = json.loads((runs / run / "training.json").read_text())
         kept = {part: note[part] for part in ("photographs", "commit", "device", "date")}
         known = {"photographs": list(PROBES), "PSNR (dB)": probes(made, scale)}
@@ -83,7 +86,7 @@ model = Defence.from_pretrained("{name}")  # y -> x_hat
 rs_sr_reconstruct PHOTO --defence {name}
 ```
 
-The filter is that of [{blend}](../{blend}/README.md). The network was trained on {photographs} photographs \
+{filter} The network was trained on {photographs} photographs \
 of ImageNet (non-commercial research use), code at commit {commit}, {device}; its share was chosen on {val} \
 others under attack (`data/results/ceiling_choice.csv`). To train it again:
 
@@ -110,11 +113,17 @@ def mixture(share: float) -> dict[str, str]:
     return {"part": f"{share:.0%} of ", "rest": ", the rest of that filter"}
 
 
+def origin(card: dict[str, Any]) -> str:
+    "Say where the filter is from."
+    if blend := card.get("filter"): return f"The filter is that of [{blend}](../{blend}/README.md)."
+    return "The filter was fitted for this radius, like those of the blends that ship."
+
+
 def measured(scale: int, radius: float) -> dict[str, pd.DataFrame]:
     "Read rows of the defence, of the blend of its radius and of linear estimators, by image."
     nets, bounds = (pd.read_csv(RESULTS / f"{name}.csv.xz") for name in ("ceiling_attacked", "ceiling"))
     models = {"this defence": finalist(scale, radius), "the shipped blend": rival(scale, radius)}
-    found = {label: nets[nets.model == model] for label, model in models.items()}
+    found = {label: nets[nets.model == model] for label, model in models.items() if model}
     at = bounds[(bounds.scale == scale) & (bounds.eps_rel == radius)]
     for label, model in {"the filter alone": "filter", "bilinear": "bilinear"}.items():
         found[label] = at[at.model == model]
@@ -153,7 +162,7 @@ def described(scale: int, radius: float, card: dict[str, Any], folder: Path) -> 
     moved = max(abs(a - b) for a, b in zip(probes(Defence.from_pretrained(folder), scale),
                                            card["before rounding"]["PSNR (dB)"]))
     return CARD.format(
-        name=folder.name, scale=scale, radius=radius, **mixture(card["weight"]), blend=card["filter"],
+        name=folder.name, scale=scale, radius=radius, **mixture(card["weight"]), filter=origin(card),
         photographs=note["photographs"], commit=note["commit"], device=note["device"],
         val=int(choice[choice.name == run].images.iloc[0]), stages=" ".join(stages(run)),
         test=rows["this defence"].image.nunique(), passes=passes, moved=moved,
@@ -175,5 +184,5 @@ def cards() -> None:
 
 if __name__ == "__main__":
     if sys.argv[1:] == ["cards"]: cards()
-    elif sys.argv[1:2] == ["ship"] and len(sys.argv) == 3: ship(Path(sys.argv[2]))
+    elif sys.argv[1:2] == ["ship"] and len(sys.argv) > 2: ship(Path(sys.argv[2]), sys.argv[3:])
     else: sys.exit(__doc__)
