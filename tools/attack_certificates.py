@@ -10,7 +10,8 @@ broken only if the confidence limit of the attacked error is beyond it. A linear
 its exact worst case, attacked like a network at radii from 0.01 to 0.2. The same filter with a Lipschitz
 network that moves as far as its constant allows: its layers are isometries. It need not be good to be broken.
 And the smoothed network with a control variate, deployed with 50 draws, at the radii of the first kind; what
-is attacked is its mean over a few draws.
+is attacked is the network's mean over a few antithetic pairs, in which the linear effect of noise cancels,
+too. A margin below 0 counts as broken, though each use may fail with probability alpha.
 """
 import json
 import sys

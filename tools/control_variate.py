@@ -3,12 +3,11 @@
     python tools/control_variate.py DATA [NAME ...]    writes data/results/control_variate_NAME.csv and .json
 
 DATA holds photographs in the ImageNet-mini layout; NAME is one of the two networks of x2_certificates.csv,
-without names both. Photographs, noise levels, radii, draws and alpha are those of that file, so that the
-differences are those of the control variate alone; it is fitted on training photographs. Photograph by
-photograph the rows are written, and a rerun goes on behind the last (the tables are committed packed by xz;
-unpack to resume).
+without names both. Photographs, noise levels, radii, draws and alpha are those of that file; the noise is
+fresh, and alpha is shared by medians of means of 1, 2 and 4 draws, not of 8 and 16 as well. The control is
+fitted on training photographs. Photograph by photograph the rows are written, and a rerun goes on behind the
+last (the tables are committed packed by xz; unpack to resume).
 """
-import json
 import sys
 from pathlib import Path
 
@@ -16,7 +15,7 @@ from rs_sr.certificates import Controlled, certify_controlled, fit_control
 from rs_sr.data import SRDataset
 from rs_sr.models import UNetSR
 from rs_sr.physics import eps_from_rel
-from rs_sr.runtime import Schema, Table, atomic, progress, provenance
+from rs_sr.runtime import Schema, Table, fingerprint, progress
 from rs_sr.study import subset
 
 RESULTS = Path(__file__).resolve().parents[1] / "data" / "results"
@@ -51,16 +50,15 @@ def rows_of(model: Controlled, sigma_g: float, test: SRDataset, i: int) -> list[
 def measure(name: str, data: Path) -> None:
     "Write the table of a network."
     model, test = controlled(name, data), SRDataset(data, scale=2, crop=CROP, split="test")
-    out = RESULTS / f"control_variate_{name}.csv"
-    with Table(out, SCHEMA) as table:
+    about = {"network": name, "sigma_g": LEVELS[name], "crop": CROP, "images": IMAGES, "k": K, "seed": SEED,
+             "means": list(MEANS), "fitted on": FITTED, "copies": DRAWS, "alpha": 1e-3,
+             "norm": round(model.control.norm(test.batch([0])[0]), 4)}
+    weights = {name: fingerprint(model)}
+    with Table(RESULTS / f"control_variate_{name}.csv", SCHEMA, settings=about, weights=weights) as table:
         for i in progress(range(IMAGES), desc=name, unit="photograph"):
             if test.names[i] in table.pieces("image"): continue
             for row in rows_of(model, LEVELS[name], test, i): table.add(row)
             table.save()
-    about = {"network": name, "sigma_g": LEVELS[name], "crop": CROP, "images": IMAGES, "k": K, "seed": SEED,
-             "means": MEANS, "fitted on": FITTED, "copies": DRAWS, "alpha": 1e-3,
-             "norm": round(model.control.norm(test.batch([0])[0]), 4), **provenance("cpu")}
-    with atomic(out.with_suffix(".json")) as draft: draft.write_text(json.dumps(about, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -8,17 +8,18 @@ __all__ = ['Band', 'check_tolerance', 'look_plan', 'Looks', 'draws_needed', 'low
            'upper_probability', 'upper_rank', 'worst_mean', 'ALWAYS', 'BETWEEN_GREY', 'DISTANCE_GREY', 'EACH_USE',
            'POPULATION', 'PSNR_DB', 'SINGLE', 'Reference', 'few_mean_bound', 'full_name', 'holds_for', 'ETA',
            'converged_median', 'check_range', 'in_range', 'NAMING', 'certificate_seeds', 'check_independence',
-           'grey_of', 'grid_price', 'measures_pixels', 'with_price', 'Recipe', 'check_settings', 'center_bound',
-           'mean_bound', 'median_bound', 'median_factor', 'plain_bound', 'OnCopies', 'as_pixels', 'distance_to',
-           'loss_of_mean', 'noisy_reconstructions', 'planned_seed', 'sample_losses', 'Certificate', 'certificate_table',
-           'certify', 'certify_linear', 'certify_loss', 'pilot_seeds', 'total_of', 'PixelMap', 'certify_mean',
-           'pixel_maps', 'attacked_errors', 'attacks_on', 'compare_with_attack', 'count_violations', 'CERTIFICATES',
-           'certify_dataset', 'FAMILY', 'about_pairs', 'certificate_schema', 'measured_columns', 'certificate_text',
-           'certified_summary', 'ATTACKED', 'violations', 'Deployed', 'deploy', 'Alike', 'Calibration', 'Detail',
-           'Difficulty', 'NewCertificate', 'best_floor', 'calibrate', 'certify_new', 'conformal_floors',
-           'conformal_rank', 'exact_rows', 'fit_detail', 'ATTACK_SETS', 'strong_attacks_on', 'BoundedResidual', 'Reach',
-           'certify_bounded', 'reach_of', 'ErrorParts', 'certify_lipschitz', 'error_parts', 'squared_bound',
-           'Controlled', 'ControlledMedian', 'LinearControl', 'certify_controlled', 'deploy_controlled', 'fit_control']
+           'check_one', 'grey_of', 'grid_price', 'measures_pixels', 'with_price', 'Recipe', 'check_settings',
+           'center_bound', 'mean_bound', 'median_bound', 'median_factor', 'plain_bound', 'OnCopies', 'as_pixels',
+           'distance_to', 'loss_of_mean', 'noisy_reconstructions', 'planned_seed', 'sample_losses', 'Certificate',
+           'certificate_table', 'certify', 'certify_linear', 'certify_loss', 'pilot_seeds', 'total_of', 'PixelMap',
+           'certify_mean', 'pixel_maps', 'attacked_errors', 'attacks_on', 'compare_with_attack', 'count_violations',
+           'CERTIFICATES', 'certify_dataset', 'FAMILY', 'about_pairs', 'certificate_schema', 'measured_columns',
+           'certificate_text', 'certified_summary', 'ATTACKED', 'violations', 'Deployed', 'deploy', 'Alike',
+           'Calibration', 'Detail', 'Difficulty', 'NewCertificate', 'best_floor', 'calibrate', 'certify_new',
+           'conformal_floors', 'conformal_rank', 'exact_rows', 'fit_detail', 'ATTACK_SETS', 'strong_attacks_on',
+           'BoundedResidual', 'Reach', 'certify_bounded', 'reach_of', 'ErrorParts', 'certify_lipschitz', 'error_parts',
+           'squared_bound', 'Controlled', 'ControlledMedian', 'LinearControl', 'certify_controlled',
+           'deploy_controlled', 'fit_control']
 
 # %% ../../nbs/certificates/index.ipynb #6f209bbb
 from .bounds import (
@@ -31,7 +32,8 @@ from rs_sr.certificates.estimators import (
     few_mean_bound, full_name, holds_for, in_range, mean_bound, median_bound,
     median_factor, plain_bound)
 from .sampling import (
-    NAMING, OnCopies, as_pixels, certificate_seeds, check_independence, distance_to, grey_of, grid_price,
+    NAMING, OnCopies, as_pixels, certificate_seeds, check_independence, check_one, distance_to, grey_of,
+    grid_price,
     loss_of_mean, measures_pixels, noisy_reconstructions, planned_seed, sample_losses, with_price)
 from rs_sr.certificates.reconstruction import (
     Certificate, Looks, Recipe, certificate_table, certify, certify_linear, certify_loss, pilot_seeds,
@@ -61,7 +63,7 @@ _all_ = [
     "ALWAYS", "BETWEEN_GREY", "DISTANCE_GREY", "EACH_USE", "POPULATION", "PSNR_DB", "SINGLE", "Reference",
     "few_mean_bound", "full_name", "holds_for",
     "ETA", "converged_median", "check_range", "in_range", "NAMING",
-    "certificate_seeds", "check_independence", "grey_of", "grid_price", "measures_pixels",
+    "certificate_seeds", "check_independence", "check_one", "grey_of", "grid_price", "measures_pixels",
     "with_price", "Recipe", "check_settings", "center_bound", "mean_bound", "median_bound", "median_factor",
     "plain_bound", "OnCopies", "as_pixels", "distance_to", "loss_of_mean", "noisy_reconstructions",
     "planned_seed", "sample_losses", "Certificate", "certificate_table", "certify", "certify_linear",

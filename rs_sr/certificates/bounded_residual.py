@@ -15,7 +15,8 @@ from torch import Tensor, nn
 from .bounds import check_settings, max_certifiable_radius, tail_band
 from .estimators import PSNR_DB, Reference, mean_bound
 from .reconstruction import Certificate
-from .sampling import as_pixels, check_independence, distance_to, grey_of, sample_losses
+from .sampling import as_pixels, check_independence, check_one, distance_to
+from .sampling import grey_of, sample_losses
 from ..models import LinearImages, units_of
 
 # %% ../../nbs/certificates/12_bounded_residual.ipynb #b94a5ed2
@@ -92,6 +93,7 @@ def certify_bounded(
 ) -> list[Certificate]:  # one for each radius, of the mean of infinitely many draws
     "Certify the mean of noisy reconstructions whose residuals are bounded."
     check_settings(k, alpha, sigma_g, radii)
+    check_one(y, x)
     check_independence(model, y, sigma_g, chunk)
     normalization = units_of(model.linear, x)
     truth = Reference(as_pixels(x, normalization, None), values=values)

@@ -7,7 +7,8 @@ __all__ = ['LinearControl', 'fit_control', 'Controlled', 'certify_controlled', '
 
 # %% ../../nbs/certificates/14_control_variate.ipynb #cb6fac96
 import math, secrets
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 import numpy as np
@@ -24,6 +25,25 @@ from ..metrics import psnr_from_rmse
 from ..physics import IMAGENET_MINI, Normalization
 from ..runtime import draw_seeds, fingerprint, frozen
 
+# %% ../../nbs/certificates/14_control_variate.ipynb #f7723b2e
+@contextmanager
+def _unrounded(z: Tensor) -> Iterator[None]:
+    "Compute in the precision of the tensors, whatever is allowed around."
+    with ExitStack() as held:
+        held.enter_context(torch.autocast(z.device.type, enabled=False))
+        if z.is_cuda:
+            cudnn = torch.backends.cudnn
+            held.enter_context(cudnn.flags(enabled=cudnn.enabled, allow_tf32=False))
+        yield
+
+def _folded(kernel: Tensor, sides: Sequence[int]) -> Tensor:
+    "Add up the steps of a kernel that a circle of these sides makes one."
+    for dim, n in zip((2, 3), sides):
+        shape = [*kernel.shape]
+        shape[dim] = n
+        kernel = kernel.new_zeros(shape).index_add(dim, torch.arange(kernel.shape[dim]) % n, kernel)
+    return kernel
+
 # %% ../../nbs/certificates/14_control_variate.ipynb #e7bf569a
 class LinearControl(nn.Module):
     "A circular convolution that may differ between the phases of a grid."
@@ -36,29 +56,62 @@ class LinearControl(nn.Module):
         super().__init__()
         if kernel.ndim != 4 or kernel.shape[-1] % 2 == 0 or kernel.shape[-1] != kernel.shape[-2]:
             raise ValueError(f"a kernel is (out, in, s, s) with an odd s, got {tuple(kernel.shape)}")
-        self.period = period
+        if not (isinstance(period, int) and period > 0) or kernel.shape[0] != kernel.shape[1] or \
+                kernel.shape[0] % period**2:
+            raise ValueError("a kernel maps C p^2 phases to as many, with a period p of 1 or more; got "
+                             f"{tuple(kernel.shape[:2])} and period {period}")
+        self.period, self.channels = period, kernel.shape[0] // period**2
         self.register_buffer("kernel", kernel)
+
+    def check(self,
+        z: Tensor,  # measurements
+    ) -> None:
+        "Refuse measurements that have no such phases."
+        p, room = self.period, self.kernel.shape[-1] // 2
+        if z.ndim != 4 or z.shape[1] != self.channels or any(n % p or n // p < room for n in z.shape[-2:]):
+            raise ValueError(f"this control is for measurements (B, {self.channels}, H, W) with sides that "
+                             f"are multiples of {p}, at least {p * room}, got {tuple(z.shape)}")
 
     def forward(self,
         z: Tensor,  # (B, C, H, W), model space; H and W multiples of the period
-    ) -> Tensor:  # same shape
+    ) -> Tensor:  # same shape, in float32 at least
         "Apply the map."
-        room = self.kernel.shape[-1] // 2
-        phases = F.pad(F.pixel_unshuffle(z, self.period), [room] * 4, mode="circular")
-        return F.pixel_shuffle(F.conv2d(phases, self.kernel.to(z)), self.period)
+        self.check(z)
+        wide = torch.promote_types(z.dtype, torch.promote_types(self.kernel.dtype, torch.float32))
+        room, kernel = self.kernel.shape[-1] // 2, self.kernel.to(z.device, wide)
+        with _unrounded(z):
+            phases = F.pad(F.pixel_unshuffle(z.to(wide), self.period), [room] * 4, mode="circular")
+            return F.pixel_shuffle(F.conv2d(phases, kernel), self.period)
 
     def norm(self,
         like: Tensor,  # measurements, (B, C, H, W): their sides count
         normalization: Normalization | None = IMAGENET_MINI,  # of the output; None: it is in pixels
     ) -> float:  # largest l2 length, in pixels, that an input of length 1 in model units becomes
-        "Give the norm of the map, up to a millionth above."
+        "Bound the norm of the map from above, to within a millionth."
+        self.check(like)
         sides = [n // self.period for n in like.shape[-2:]]
-        std = torch.tensor(normalization.std if normalization else [1.0] * like.shape[1]).double()
-        scaled = self.kernel.double().cpu() * std.repeat_interleave(self.period ** 2)[:, None, None, None]
-        spectrum = torch.fft.fft2(scaled, s=sides).permute(2, 3, 0, 1)  # a shift changes no norm
+        std = torch.tensor(normalization.std if normalization else [1.0] * self.channels).double()
+        scaled = self.kernel.cpu().double() * std.repeat_interleave(self.period**2)[:, None, None, None]
+        spectrum = torch.fft.rfft2(_folded(scaled, sides)).permute(2, 3, 0, 1)  # a shift changes no norm
         return float(torch.linalg.matrix_norm(spectrum, 2).max()) * (1 + 1e-6)
 
     def extra_repr(self) -> str: return f"period={self.period}, steps={self.kernel.shape[-1]}"
+
+# %% ../../nbs/certificates/14_control_variate.ipynb #14832b13
+def _check_fit(y: Tensor, sigma_g: float, period: int, steps: int, draws: int) -> None:
+    "Refuse a fit that cannot be good."
+    if y.ndim != 4 or not len(y) or any(n % period for n in y.shape[-2:]):
+        raise ValueError(f"measurements are (B, C, H, W) with sides that are multiples of {period}, got "
+                         f"{tuple(y.shape)}")
+    if not y.isfinite().all(): raise ValueError("y holds NaN or infinite values")
+    if not 0 < sigma_g < math.inf: raise ValueError(f"sigma_g must be above 0, got {sigma_g}")
+    most = min(y.shape[-2:]) // period
+    if steps % 2 == 0 or not 0 < steps <= most:
+        raise ValueError(f"steps must be odd and at most {most} for these measurements, got {steps}")
+    samples, needed = len(y) * (draws - 1), 2 * y.shape[1] * period**2
+    if samples < needed:
+        raise ValueError(f"{samples} independent changes are too few for a fit, {needed} are needed; give "
+                         "more measurements or draws")
 
 # %% ../../nbs/certificates/14_control_variate.ipynb #3bafc269
 def _phases(z: Tensor, period: int) -> Tensor:
@@ -68,14 +121,18 @@ def _phases(z: Tensor, period: int) -> Tensor:
 @torch.no_grad()
 def _spectra(model: nn.Module, y: Tensor, noise: Tensor, period: int) -> tuple[Tensor, Tensor]:
     "Give the cross spectrum of changes and noise, and that of the noise, for one photograph."
-    with frozen(model, y): changed = _phases(model(y + noise), period)
+    with frozen(model, y): x_hat = model(y + noise)
+    if x_hat.shape != noise.shape:
+        raise ValueError(f"a control needs a model that keeps shapes, {tuple(noise.shape)} became "
+                         f"{tuple(x_hat.shape)}")
+    changed = _phases(x_hat.float(), period)
     drawn = _phases(noise, period)
     def cross(a): return torch.einsum("bchw,bdhw->hwcd", a, drawn.conj())
     return cross(changed), cross(drawn)
 
 def fit_control(
     model: nn.Module,  # estimator y -> x_hat of the same shape, (B, C, H, W), model space
-    y: Tensor,  # measurements to fit on, (B, C, H, W), which are not certified later
+    y: Tensor,  # measurements to fit on, (B, C, H, W), best not those that will be certified
     sigma_g: float,  # std of the noise, model units
     *,
     period: int = 1,  # of the model, in pixels: the scale, for super-resolution
@@ -84,12 +141,11 @@ def fit_control(
     seed: int = 0,
 ) -> LinearControl:
     "Fit a linear map to what noise does to reconstructions."
-    source, total = torch.Generator().manual_seed(seed), None
-    for one in y.split(1):
+    _check_fit(y, sigma_g, period, steps, draws)
+    source, total = torch.Generator().manual_seed(seed), torch.zeros(())
+    for one in y.float().split(1):
         noise = sigma_g * torch.randn((draws, *y.shape[1:]), generator=source).to(y)
-        found = torch.stack(_spectra(model, one, noise, period))
-        total = found if total is None else total + found
-    if total is None: raise ValueError("fit_control needs one measurement at least")
+        total = total + torch.stack(_spectra(model, one, noise, period))
     eye = torch.eye(total.shape[-1], device=y.device) * total[1].abs().mean() * 1e-6
     gains = torch.linalg.solve(total[1] + eye, total[0], left=False)
     kernel = torch.fft.ifft2(gains, dim=(0, 1)).real.permute(2, 3, 0, 1)
@@ -111,7 +167,10 @@ class Controlled(nn.Module):
         z: Tensor,  # noisy measurements, (B, C, H, W), model space
     ) -> Tensor:  # same shape; no picture
         "Subtract the linear part."
-        return self.base(z) - self.control(z)
+        x_hat = self.base(z)
+        if x_hat.shape != z.shape:
+            raise ValueError(f"the model must keep the shape {tuple(z.shape)}, got {tuple(x_hat.shape)}")
+        return x_hat - self.control(z)
 
 # %% ../../nbs/certificates/14_control_variate.ipynb #cc0d8f57
 def _names(draws: int, b: int) -> list[tuple[str, int | None]]:
@@ -134,6 +193,21 @@ def _bands(sampled: dict[str, Any], means: Sequence[int], alpha: float) -> dict[
     def pooled(b): return np.concatenate([v for name, v in sampled.items() if name.startswith(f"error {b}.")])
     return {b: tail_band(pooled(b), alpha / len(means)) for b in means}
 
+# %% ../../nbs/certificates/14_control_variate.ipynb #bcfc826b
+def _check_given(model, y, x, k, draws, means) -> None:
+    "Refuse what cannot be certified."
+    if not isinstance(model, Controlled):
+        raise ValueError(f"model must be a Controlled, got {type(model).__name__}; wrap it with its control")
+    if y.ndim != 4 or len(y) != 1 or x.shape != y.shape:
+        raise ValueError("y and x must be one picture each, (1, C, H, W), of equal shape, got "
+                         f"{tuple(y.shape)} and {tuple(x.shape)}")
+    model.control.check(y)
+    if not means or min(means) < 1 or draws < 1:
+        raise ValueError(f"means and draws must be at least 1, got {list(means)} and {draws}")
+    if k % max(means) or any(max(means) % b for b in means):
+        raise ValueError("the largest of means must divide k and be a multiple of the others, "
+                         f"got {list(means)} and k={k}")
+
 # %% ../../nbs/certificates/14_control_variate.ipynb #dd98104c
 def certify_controlled(
     model: Controlled,  # in any mode
@@ -152,12 +226,11 @@ def certify_controlled(
     file: str | Path | None = None,  # .npz that keeps the distances; rerun with the same file to resume
     chunk: int | None = None,  # draws that run at a time
 ) -> list[Certificate]:  # for each radius, one for each estimator
-    "Certify a linear map plus the smoothed rest against all perturbations of each radius."
+    "Certify a linear map plus the smoothed remainder against all perturbations of each radius."
     check_settings(k, alpha, sigma_g, radii)
+    _check_given(model, y, x, k, draws, means)
+    y, x = y.detach(), x.detach().to(y)
     check_independence(model, y, sigma_g, chunk)
-    if k % max(means) or any(max(means) % b for b in means):
-        raise ValueError("the largest of means must divide k and be a multiple of the others, "
-                         f"got {list(means)} and k={k}")
     truth = Reference(as_pixels(x, normalization, None), values=values)
     target = as_pixels(x - model.control(y), normalization, None)
     sampled = _sample(model, y, target, sigma_g, k, means, seed=planned_seed(file, seed), file=file,
@@ -171,14 +244,15 @@ def certify_controlled(
         for name, few in _names(draws, b):
             bound = median_bound(bands[b], math.sqrt(b) * r / sigma_g, few, alpha) + reach * r
             recipe = None if few is None else Recipe(
-                "geometric median", few, b, sigma_g, normalization, values, None, chunk == 1, weights)
+                "geometric median", few, b, sigma_g, normalization, values, None, chunk == 1, weights,
+                controlled=True)
             made.append(Certificate(name, PSNR_DB, truth.certified(bound), r, grey, sigma_g, k,
                                     alpha, clean, recipe=recipe))
     return made
 
 # %% ../../nbs/certificates/14_control_variate.ipynb #674e68f1
 class ControlledMedian(nn.Module):
-    "A linear map plus the median of a few smoothed rests: measurements in, pixels out."
+    "A linear map plus the median of a few noisy remainders: measurements in, pixels out."
     def __init__(self,
         base: Controlled,  # the model that was certified
         recipe: Recipe,  # of a certificate
@@ -193,11 +267,13 @@ class ControlledMedian(nn.Module):
     ) -> Tensor:  # (1, C, H, W), pixels within `recipe.values`
         "Reconstruct with given draws."
         recipe, units = self.recipe, self.recipe.normalization
+        if len(set(seeds)) != len(seeds) or len(seeds) != recipe.draws * recipe.means:
+            raise ValueError(f"this needs {recipe.draws * recipe.means} different seeds, got {len(seeds)}")
         chunks = noisy_reconstructions(self.base, y, recipe.sigma_g, seeds, normalization=units,
                                        values=None, chunk=1 if recipe.alone else None)
-        rests = torch.cat(list(chunks)).unflatten(0, (-1, recipe.means)).mean(1)
+        remainders = torch.cat(list(chunks)).unflatten(0, (-1, recipe.means)).mean(1)
         linear, nothing = (as_pixels(z, units, None) for z in (self.base.control(y), torch.zeros_like(y)))
-        return (converged_median(rests) + linear - nothing).clamp(*recipe.values)
+        return (converged_median(remainders) + linear - nothing).clamp(*recipe.values)
 
     def forward(self,
         y: Tensor,  # measurements, (B, C, H, W), model space
@@ -207,6 +283,8 @@ class ControlledMedian(nn.Module):
         return torch.cat([self.reconstruct(one, draw_seeds(secrets.randbits(62), draws))
                           for one in y.split(1)])
 
+    def extra_repr(self) -> str: return f"{self.recipe.name}, sigma_g={self.recipe.sigma_g:g}"
+
 def deploy_controlled(
     model: Controlled,  # that was certified
     certificate: Certificate,  # of the estimator that is wanted, of a few draws; it must hold
@@ -215,6 +293,8 @@ def deploy_controlled(
     if certificate.recipe is None or certificate.status != "certified":
         raise ValueError(f"{certificate.estimator!r}, {certificate.status} at radius {certificate.radius:g}, "
                          "cannot be deployed; take a certificate of a few draws that holds")
+    if not certificate.recipe.controlled:
+        raise ValueError(f"{certificate.estimator!r} was certified without a control variate; use deploy")
     if (now := fingerprint(model)) != (was := certificate.recipe.weights):
         raise ValueError(f"this is not the model that was certified (weights {was}, now {now})")
     return ControlledMedian(model, certificate.recipe)

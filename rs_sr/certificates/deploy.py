@@ -62,6 +62,8 @@ def deploy(
     if certificate.recipe is None:
         raise ValueError(f"{certificate.estimator!r} holds for {certificate.holds_for}, which nobody can "
                          "deploy; take the certificate of a few draws, such as 'geometric median of 50'")
+    if certificate.recipe.controlled:
+        raise ValueError("this certificate is that of a control variate; use deploy_controlled")
     if (now := fingerprint(model)) != (was := certificate.recipe.weights):
         raise ValueError(f"this is not the network that was certified (weights {was}, now {now})")
     return Deployed(model, certificate.recipe)

@@ -14,7 +14,7 @@ from torch import Tensor
 from .bounds import check_settings
 from .estimators import PSNR_DB
 from .reconstruction import Certificate
-from .sampling import grey_of
+from .sampling import check_one, grey_of
 from ..metrics import psnr_from_error
 from ..models import LipschitzOnFilter, worst_spectrum
 from ..physics import project_to_range
@@ -74,6 +74,7 @@ def certify_lipschitz(
 ) -> list[Certificate]:  # one for each radius; sigma_g, k and alpha are 0
     "Certify a filter with a Lipschitz network; nothing is drawn, and nothing can be wrong by chance."
     check_settings(1, 0.5, 1., radii)  # only the radii can be wrong here
+    check_one(y, x)
     peak, made = 20*math.log10(values[1] - values[0]), list[Certificate]()
     for r in radii:
         with torch.no_grad(): error = float(squared_bound(model, y, x, r))/x.numel()

@@ -19,7 +19,7 @@ from .bounds import (
 from .estimators import BETWEEN_GREY, Reference, check_range, in_range
 from .reconstruction import Certificate, pilot_seeds, total_of
 from .sampling import (
-    NAMING, as_pixels, certificate_seeds, check_independence, distance_to, grey_of, grid_price,
+    NAMING, as_pixels, certificate_seeds, check_independence, check_one, distance_to, grey_of, grid_price,
     noisy_reconstructions, planned_seed, with_price)
 from ..metrics import psnr_from_error
 from ..physics import IMAGENET_MINI, Normalization
@@ -306,6 +306,7 @@ def certify_mean(
 ) -> list[Certificate]:  # for each radius the spectral bound; with x also the better of it and `mean_bound`
     "Bound the mean of all reconstructions by how it varies, and by how far it is."
     check_settings(k, alpha, sigma_g, radii)
+    check_one(y, x)
     truth = None if x is None else Reference(as_pixels(x, normalization, None), values=values)
     check_independence(model, y, sigma_g, chunk)
     seed, share = planned_seed(None, seed), alpha/4

@@ -22,7 +22,7 @@ from .estimators import (
     BETWEEN_GREY, DISTANCE_GREY, PSNR_DB, SINGLE, Reference, center_bound, few_mean_bound, full_name,
     holds_for, mean_bound, median_bound, plain_bound)
 from .sampling import (
-    OnCopies, as_pixels, certificate_seeds, check_independence, distance_to, grey_of, grid_price,
+    OnCopies, as_pixels, certificate_seeds, check_independence, check_one, distance_to, grey_of, grid_price,
     loss_of_mean, noisy_reconstructions, planned_seed, sample_losses, with_price)
 from ..metrics import psnr_from_error, psnr_from_rmse, ssim
 from ..models import is_exact
@@ -51,6 +51,7 @@ class Recipe:
     grid: float | None  # of measurement and noise; None: exact arithmetic is assumed
     alone: bool  # True: the model sees one measurement at a time
     weights: str  # fingerprint of the model
+    controlled: bool = False  # True: of `certify_controlled`, which adds the linear part of the measurement
 
     @property
     def name(self) -> str:
@@ -142,6 +143,8 @@ class _Plan:
 
     def __post_init__(self):
         check_tolerance(self.tolerance)
+        if not self.means or min(self.means) < 1 or self.draws < 1:
+            raise ValueError(f"means and draws must be at least 1, got {list(self.means)} and {self.draws}")
         if self.k % self.copies or any(self.copies % b for b in self.means):
             raise ValueError("the largest of means must divide k and be a multiple of the others, "
                              f"got {list(self.means)} and k={self.k}")
@@ -356,6 +359,7 @@ def certify(
     "Certify a smoothed reconstruction against all perturbations of each radius."
     if with_ssim and x is None: raise ValueError("SSIM needs a ground truth; give x, or leave with_ssim out")
     check_settings(k, alpha, sigma_g, radii)
+    check_one(y, x)
     plan, price = _Plan(sigma_g, k, alpha, draws, tuple(means), with_ssim, tolerance), grid_price(y, grid)
     truth = None if x is None else Reference(as_pixels(x, normalization, None), values=values)
     setting: dict[str, Any] = dict(normalization=normalization, values=values, grid=grid)
@@ -388,6 +392,7 @@ def certify_linear(
     "Give the exact worst case of a linear estimator, before any clamping: a bound for clamped output too."
     if not is_exact(model): raise TypeError(f"{type(model).__name__} has no exact worst case; use certify")
     check_settings(1, 0.5, 1., radii)  # only the radii can be wrong here
+    check_one(y, x)
     std = torch.as_tensor(normalization.std if normalization else [1.], device=y.device)[:, None, None]
     attack = getattr(model, "unclamped_attack", cast(Any, model).attack)
     peak = 20*math.log10(values[1] - values[0])
