@@ -107,8 +107,7 @@ LINES = {"guess": "estimated ceiling", "pair": "proved for mirrored pairs", "ora
 
 def _line_of(model: str) -> str:  # a key of LINES; empty: none of them
     "Tell to which line an attacked model belongs."
-    last = ("-on-filter-", "-longer-", "-whole-")  # stages of its training, not all at once
-    if any(stage in model for stage in last): return "on filter"
+    if "-on-filter-" in model or "-whole-" in model: return "on filter"  # the last stages of its training
     return "shipped" if model.startswith("sr-x") else ""
 
 def joined(
