@@ -18,6 +18,7 @@ from .reconstruction import Certificate
 from .sampling import as_pixels, check_independence, check_one, distance_to
 from .sampling import grey_of, sample_losses
 from ..models import LinearImages, units_of
+from ..runtime import output_of
 
 # %% ../../nbs/certificates/12_bounded_residual.ipynb #b94a5ed2
 class BoundedResidual(nn.Module):
@@ -45,7 +46,7 @@ class BoundedResidual(nn.Module):
     ) -> Tensor:  # reconstructions, same space
         "Filter, and add the bounded residual."
         base = self.linear(y)
-        return base + self.clipped(self.network(y) - base)
+        return base + self.clipped(output_of(self.network, y, base) - base)
 
     def extra_repr(self) -> str:  # the setting, for print(model)
         "Name the limit."

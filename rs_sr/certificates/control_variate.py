@@ -23,7 +23,7 @@ from .sampling import (
     planned_seed, sample_losses)
 from ..metrics import psnr_from_rmse
 from ..physics import IMAGENET_MINI, Normalization
-from ..runtime import draw_seeds, fingerprint, frozen
+from ..runtime import draw_seeds, fingerprint, frozen, output_of
 
 # %% ../../nbs/certificates/14_control_variate.ipynb #f7723b2e
 @contextmanager
@@ -121,10 +121,7 @@ def _phases(z: Tensor, period: int) -> Tensor:
 @torch.no_grad()
 def _spectra(model: nn.Module, y: Tensor, noise: Tensor, period: int) -> tuple[Tensor, Tensor]:
     "Give the cross spectrum of changes and noise, and that of the noise, for one photograph."
-    with frozen(model, y): x_hat = model(y + noise)
-    if x_hat.shape != noise.shape:
-        raise ValueError(f"a control needs a model that keeps shapes, {tuple(noise.shape)} became "
-                         f"{tuple(x_hat.shape)}")
+    with frozen(model, y): x_hat = output_of(model, y + noise, noise)
     changed = _phases(x_hat.float(), period)
     drawn = _phases(noise, period)
     def cross(a): return torch.einsum("bchw,bdhw->hwcd", a, drawn.conj())
@@ -167,10 +164,7 @@ class Controlled(nn.Module):
         z: Tensor,  # noisy measurements, (B, C, H, W), model space
     ) -> Tensor:  # same shape; no picture
         "Subtract the linear part."
-        x_hat = self.base(z)
-        if x_hat.shape != z.shape:
-            raise ValueError(f"the model must keep the shape {tuple(z.shape)}, got {tuple(x_hat.shape)}")
-        return x_hat - self.control(z)
+        return output_of(self.base, z, z) - self.control(z)
 
 # %% ../../nbs/certificates/14_control_variate.ipynb #cc0d8f57
 def _names(draws: int, b: int) -> list[tuple[str, int | None]]:

@@ -23,7 +23,8 @@ from PIL import Image
 from torch import Tensor
 
 from rs_sr.attacks import apgd, attack_ensemble, norms, pgd, smooth_pgd
-from rs_sr.certificates import certify, certify_loss, pixel_maps
+from rs_sr.certificates import Controlled, LinearControl, certify, certify_controlled, certify_loss
+from rs_sr.certificates import pixel_maps
 from rs_sr.commands.entry import main
 from rs_sr.data import SRDataset, load_photo, sample_photos
 from rs_sr.evaluation import evaluate, robustness_report, tune_sigma_g
@@ -308,9 +309,9 @@ CERTIFICATES = situations(
     {"sigma_g": (0.0, -0.1, math.nan), "k": (1, 0, -4), "alpha": (0.0, 1.0, -0.5), "ratio": (-1.0, math.nan),
      "loss": ("scalar", "nan", "rows"), "p": (0.0, 1.0), "x": ("none", "nan", "one channel"), "seed": (-1,),
      "around": ("inference", "float64"), "tolerance": (0.0, -1.0, math.nan)},
-    what=("certify", "certify", "certify_loss", "pixel_maps"), form=(*PLAIN, *FORMS), sigma_g=(0.1, 0.25),
-    tolerance=(None, 0.5), k=(64, 256), alpha=(1e-3, 0.1), ratio=(0.1, 0.5, 3.0, 0.0), loss=("right",),
-    p=(0.5, 0.9), x=("right",), seed=(0, 5), around=("plain",))
+    what=("certify", "certify", "certify_loss", "pixel_maps", "certify_controlled"), form=(*PLAIN, *FORMS),
+    sigma_g=(0.1, 0.25), tolerance=(None, 0.5), k=(64, 256), alpha=(1e-3, 0.1), ratio=(0.1, 0.5, 3.0, 0.0),
+    loss=("right",), p=(0.5, 0.9), x=("right",), seed=(0, 5), around=("plain",))
 
 LOSSES: dict[str, Callable] = {
     "right": lambda z: (z - 0.5).flatten(1).norm(dim=1) / 20, "scalar": lambda z: (z - 0.5).norm() / 20,
@@ -329,6 +330,9 @@ def try_certificate(s: dict, folder: Path) -> str:
         if s["what"] == "certify":
             truth = None if s["x"] == "none" else x
             found = certify(model, y, truth, s["sigma_g"], [radius], tolerance=s["tolerance"], **common)
+        elif s["what"] == "certify_controlled":
+            half = Controlled(model, LinearControl(torch.eye(3).view(3, 3, 1, 1) / 2))
+            found = certify_controlled(half, y, x, s["sigma_g"], [radius], means=(1,), **common)
         elif s["what"] == "pixel_maps": found = pixel_maps(model, y, s["sigma_g"], [radius], **common)
         else:
             loss = LOSSES[s["loss"]]
@@ -336,7 +340,8 @@ def try_certificate(s: dict, folder: Path) -> str:
     if not same_state(state, state_of(model)): return "the model was changed"
     certified = [c for c in found if c.status == "certified"]
     if certified and (s["form"] in NEVER or not radius >= 0): return f"certified: {certified[0]}"
-    if s["what"] == "certify" and s["x"] == "right": return unsound(s, model, y, x, radius, certified)
+    if s["what"] in ("certify", "certify_controlled") and s["x"] == "right":
+        return unsound(s, model, y, x, radius, certified)
     return "certified by a loss that is none" if s["what"] == "certify_loss" and s["loss"] != "right" and (
         certified) else ""
 
