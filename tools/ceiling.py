@@ -82,7 +82,7 @@ def network(name: str, data: Path | None = None) -> OnFilter:
     scale, radius = scale_of(name), radius_of(name)
     if name.endswith("erased"): return OnFilter(PseudoInverse(f"downsampling:{scale}"), scale, 32, 6)
     if radius in SHIPPED or data: return OnFilter(robust_filter(scale, radius, data or Path()), scale, 32, 4)
-    return OnFilter(AnySizeFilter(torch.zeros(GAINS, GAINS), scale), scale, 32, 4)
+    return OnFilter(AnySizeFilter(torch.zeros(GAINS, GAINS), scale, eps_rel=radius), scale, 32, 4)
 
 
 def settings(name: str) -> dict[str, Any]:

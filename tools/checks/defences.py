@@ -60,7 +60,7 @@ def measure(count: int, seed: int, without: frozenset = frozenset()) -> dict[str
 def faults(name: str, now: list[dict], was: list[dict]) -> list[str]:
     "Say what is not as it was."
     if [r["image"] for r in now] != [r["image"] for r in was]: return [f"{name}: other photographs"]
-    said = []
+    said = [f"{name}: the attack does nothing" for r in now if r["attacked"] >= r["clean"]][:1]
     for kind, most in (("clean", CLEAN), ("attacked", ATTACKED), ("filter", CLEAN)):
         pairs = [(r[kind], float(w[kind])) for r, w in zip(now, was)]
         worst = max(pairs, key=lambda pair: abs(pair[0] - pair[1]))

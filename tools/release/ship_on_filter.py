@@ -58,6 +58,7 @@ def ship(runs: Path, names: list[str]) -> None:
         if not run or names and shipped(scale, radius) not in names: continue
         model, share = trained(runs, run), float(chosen(run))
         with_record(model, record_of(model), level=radius)
+        if record_of(model.linear).level != radius: sys.exit(f"the filter of {run} is for another radius")
         made = Defence(model, model.linear, share, card={"filter": blend} if blend else {}).eval()
         note = json.loads((runs / run / "training.json").read_text())
         kept = {part: note[part] for part in ("photographs", "commit", "device", "date")}
